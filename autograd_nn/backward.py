@@ -1,0 +1,300 @@
+"""Differentiation: one walk over the graph, children first.
+
+Every node passes its cotangent, the derivative of the output with respect to it, on to its operands through its op's
+rules; what arrives at a node from several children is added. The cotangents of a pass live in a table of that pass,
+so a pass that fails changes nothing, and repeated passes add up.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from .graph import Node, describe, dtype, modes, read_only, shape, topological_order
+from .op import ITEM, Op
+from .ops.shape import cast, sum_to
+
+__all__ = ["backward", "cotangents", "walk"]
+
+_accumulating = threading.Lock()
+
+
+def cotangents(
+    outputs: Sequence[Node],
+    inputs: Sequence[Node],
+    seeds: Sequence[Any] | None = None,
+    *,
+    create_graph: bool = False,
+    since: int = 0,
+) -> list[Any]:
+    """Return the derivative of the outputs, weighted by seeds, with respect to each input. No `.grad` changes.
+
+    Args:
+        outputs: the nodes to differentiate.
+        inputs: the nodes with respect to which; leaves or inner nodes.
+        seeds: one cotangent for each output, of its shape; ones for scalar outputs if left out.
+        create_graph: give the results as nodes, which can be differentiated again.
+        since: a time on the logical clock; nodes made before it count as leaves, and nothing flows through them.
+
+    Returns:
+        One result for each input, of its shape and dtype; None where no path joins it to the outputs.
+
+    >>> from autograd_nn import Value, cotangents
+    >>> x = Value(3.0)
+    >>> (dx,) = cotangents([x * x * x], [x], create_graph=True)
+    >>> dx.item(), cotangents([dx], [x])
+    (27.0, [18.0])
+    """
+    seeds = [None] * len(outputs) if seeds is None else seeds
+    seeds = [check_seed(output, seed) for output, seed in zip(outputs, seeds, strict=True)]
+    table = walk(outputs, seeds, inputs, create_graph=create_graph, since=since)
+    return [table.get(node) for node in inputs]
+
+
+def backward(output: Node, seed: Any = None, *, retain: str = "all") -> None:
+    """Add d output / d node to the `.grad` of every node that requires grad and that the output depends on.
+
+    Args:
+        output: a scalar, or an array with a `seed`.
+        seed: cotangent of the output, of its shape; 1 for a scalar.
+        retain: "all" keeps gradients on every node of the path, so that they can be looked at, and the graph, so
+            that the pass can be repeated; "leaves" keeps the gradients of leaves only and takes the graph apart on
+            the way, so that everything is freed after its last use: for training.
+
+    Raises:
+        ValueError: if the output is no scalar and there is no seed; if no differentiable path joins it to a leaf that
+            requires grad; if a leaf was assigned to since it was used. Nothing is accumulated in any of these cases.
+    """
+    if retain not in ("all", "leaves"):
+        raise ValueError(f"backward wanted retain='all' or retain='leaves', got {retain!r}.")
+    if not output.requires_grad:
+        raise ValueError(why_no_gradient(output))
+    table = walk([output], [check_seed(output, seed)], release=retain == "leaves")
+    with _accumulating:
+        for node, g in table.items():
+            node._grad = g if node._grad is None else node._grad + g
+
+
+def walk(
+    outputs: Sequence[Node],
+    seeds: Sequence[Any],
+    inputs: Sequence[Node] | None = None,
+    *,
+    create_graph: bool = False,
+    release: bool = False,
+    observe: Callable[[Node, Any, int, Any], None] | None = None,
+    since: int = 0,
+) -> dict[Node, Any]:
+    """Visit nodes in falling order of their serials, a reverse topological order, and return the cotangents found.
+
+    Args:
+        outputs: where to begin.
+        seeds: their cotangents.
+        inputs: where to end; all leaves that require grad if left out.
+        create_graph: run the rules on nodes instead of arrays.
+        release: return leaves' cotangents only, and take the graph apart on the way.
+        observe: called as ``observe(node, cotangent, position, contribution)`` for every chain-rule product, in the
+            order in which they are computed.
+        since: nodes made before this time on the logical clock count as leaves.
+
+    Returns:
+        The cotangent of each node that lies between outputs and inputs. Those of leaves own their memory.
+    """
+    order, reached = reach(outputs, inputs, since)
+    table: dict[Node, Any] = {}
+    array = np.ndarray
+    for node, seed in zip(outputs, seeds, strict=True):
+        if node in reached:
+            seed = type(node).leaf(seed) if create_graph and not isinstance(seed, Node) else seed
+            table[node] = table[node] + seed if node in table else seed
+    if observe is None and modes.current is not None and modes.current.observer is not None:
+        observe = modes.current.observer.differentiated
+    with np.errstate(all="ignore"):  # inf and nan show in the result; debug() finds where they began
+        while order:
+            node = order.pop()
+            g = table.pop(node, None) if release else table.get(node)
+            if g is None:
+                continue
+            if node.hooks is not None:
+                g = run_hooks(node, g)
+                if not release:
+                    table[node] = g
+            parents, op, attrs, ans, serial = node.parents, node.op, node.attrs, node._data, node.serial
+            args: Any = []
+            for p in parents:
+                if p.serial > serial:
+                    raise_stale(node, p)
+                args.append(p._data)
+            if type(ans) is tuple:
+                g = tuple([np.zeros(shape(a), dtype(a)) if c is None else c for a, c in zip(ans, g, strict=True)])
+            if create_graph:
+                ans = node if type(ans) is not tuple else tuple([ITEM(node, index=i) for i in range(len(ans))])
+                args = parents
+            vjps = op.vjps if not op.variadic else op.rules([p in reached for p in parents])
+            position = -1
+            for p in parents:
+                position += 1
+                if p not in reached:
+                    continue
+                rule = vjps[position]
+                if rule is None:
+                    continue
+                try:
+                    c = rule(g, ans, *args, **attrs) if attrs else rule(g, ans, *args)
+                except ArithmeticError:  # Python's floats raise where IEEE has inf or nan: ask NumPy's
+                    c = rule(*[np.float64(a) if type(a) is float else a for a in (g, ans, *args)], **attrs)
+                if op is ITEM:
+                    table[p] = place(table.get(p), attrs["index"], c, len(p._data))
+                    continue
+                data = p._data
+                if type(c) is array is type(data):
+                    if c.shape != data.shape or c.dtype != data.dtype:
+                        c = fit(c, p, op, position, create_graph)
+                elif type(c) is not float or type(data) is not float:
+                    c = fit(c, p, op, position, create_graph)
+                if observe is not None:
+                    observe(node, g, position, c)
+                before = table.get(p)
+                if before is not None:
+                    c = before + c
+                elif p.op is None and type(c) is array and (c is g or c.base is not None or shares(c, ans, args)):
+                    c = c.copy()
+                table[p] = c
+            if release:
+                node.parents = ()
+                reached.discard(node)
+        for node in [node for node in table if node.op is None and node.hooks is not None]:
+            table[node] = run_hooks(node, table[node])
+    return table
+
+
+def reach(outputs: Sequence[Node], inputs: Sequence[Node] | None, since: int = 0) -> tuple[list[Node], set[Node]]:
+    """Return the inner nodes on the way from outputs to inputs, in rising order of their serials; and all nodes on it."""
+    reached = {node for node in outputs if node.requires_grad}
+    stack = list(reached)
+    order = []
+    while stack:
+        node = stack.pop()
+        if node.op is not None and node.serial > since:
+            order.append(node)
+            if not node.parents:
+                raise ValueError(
+                    f"{describe(node)} has lost its graph: backward(retain='leaves') took it apart. "
+                    "Compute again, or use backward() to keep it for a second pass."
+                )
+            for p in node.parents:
+                if p.requires_grad and p not in reached:
+                    reached.add(p)
+                    stack.append(p)
+    order.sort(key=attrgetter("serial"))
+    if inputs is not None:
+        between = reached.intersection(inputs)
+        for node in order:
+            if not between.isdisjoint(node.parents):
+                between.add(node)
+        order = [node for node in order if node in between]
+        reached = between
+    return order, reached
+
+
+def fit(c: Any, p: Node, op: Op, position: int, create_graph: bool) -> Any:
+    """Give a contribution the shape and dtype of its operand: sum over what was broadcast, and cast."""
+    data = p._data
+    actual = c._data if isinstance(c, Node) else c
+    wanted = shape(data)
+    if shape(actual) != wanted:
+        try:
+            c = sum_to(c, shape=wanted)
+        except ValueError as error:
+            raise ValueError(
+                f"the rule of {op.name!r} for argument {position} returned a cotangent of shape {shape(actual)} for an "
+                f"operand of shape {wanted}; wanted that shape, or one that broadcasting made of it."
+            ) from error
+    if type(data) is float:
+        if type(actual) is not float:
+            c = cast(c, dtype="python")
+    elif type(actual) is float or dtype(actual) != dtype(data):
+        c = cast(c, dtype=dtype(data).name)
+    if create_graph and not isinstance(c, Node):
+        c = type(p).leaf(c)
+    return c
+
+
+def shares(c: Any, ans: Any, args: Any) -> bool:
+    """True if a contribution is one of the arrays that the rule was given."""
+    if c is ans:
+        return True
+    for a in args:
+        if c is a:
+            return True
+    return False
+
+
+def place(before: tuple[Any, ...] | None, index: int, c: Any, length: int) -> tuple[Any, ...]:
+    """Add the cotangent of result number `index` to those of an op that returned a tuple."""
+    parts = list(before or (None,) * length)
+    parts[index] = c if parts[index] is None else parts[index] + c
+    return tuple(parts)
+
+
+def check_seed(output: Node, seed: Any) -> Any:
+    """Return the cotangent to start from, in the output's own type."""
+    data = output._data
+    if seed is None:
+        if np.size(data) != 1:
+            raise ValueError(
+                f"backward from {describe(output)} wanted a scalar. Reduce it first, `v.sum().backward()` or "
+                f"`v.mean().backward()`; or weight its elements, `v.backward(np.ones({output.shape}))`."
+            )
+        return 1.0 if type(data) is float else np.ones(shape(data), data.dtype)
+    if shape(seed) != shape(data):
+        raise ValueError(f"the seed of {describe(output)} wanted its shape {shape(data)}, got {shape(seed)}.")
+    if isinstance(seed, Node):
+        return seed
+    return float(seed) if type(data) is float else np.array(seed, dtype=data.dtype)
+
+
+def run_hooks(node: Node, g: Any) -> Any:
+    """Show a node's cotangent to its hooks; what one returns takes its place."""
+    for hook in node.hooks or ():
+        new = hook(g if isinstance(g, Node) else read_only(g))
+        if new is None:
+            continue
+        if shape(new) != shape(g):
+            raise ValueError(f"a hook on {describe(node)} returned shape {shape(new)}; wanted {shape(g)}, or None.")
+        if isinstance(new, Node) or isinstance(g, Node):
+            g = new if isinstance(new, Node) and isinstance(g, Node) else type(node).leaf(new) if isinstance(g, Node) else new._data
+        else:
+            g = float(new) if type(g) is float else np.array(new, dtype=dtype(g))
+    return g
+
+
+def why_no_gradient(output: Node) -> str:
+    """Say why nothing that the output depends on gets a gradient, and what to write instead."""
+    for node in reversed(topological_order([output])):
+        if node.op is not None and not node.op.differentiable and any(p.requires_grad for p in node.parents):
+            source = f" (line {node.source[1]} of {node.source[0]}: {node.source[2]})" if node.source else ""
+            instead = node.op.instead or "Compute the loss from the values before it."
+            return f"backward: {node.op.name!r}{source} has no derivative, so no gradient passes it. {instead}"
+    return (
+        f"backward: {describe(output)} depends on nothing that requires grad. Make the inputs that you want gradients "
+        "of with Value(x), use them outside no_grad(), and do not detach() them."
+    )
+
+
+def raise_stale(node: Node, leaf: Node) -> None:
+    """Refuse to differentiate through data that changed after it was used."""
+
+    def line(n: Node) -> str:
+        return f"\n    {n.source[0]}:{n.source[1]}: {n.source[2]}" if n.source else ""
+
+    name = node.op.name if node.op is not None else "?"
+    raise ValueError(
+        f"backward: the data of {describe(leaf)} was assigned to after {name!r} used it, so the gradient would be wrong."
+        f"\n  used by {name!r}{line(node)}\n  assigned to{line(leaf) or ' later'}\n"
+        "Compute the loss again after an update: forward, backward, then `p.data = p.data - learning_rate * p.grad`."
+    )

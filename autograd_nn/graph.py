@@ -1,0 +1,414 @@
+"""The graph as plain data: `Node`, `Edge`, `Graph` and the order in which a graph can be read.
+
+A node remembers which op made it, from which parents and with which attributes, and nothing else: no closures, no
+context objects. Everything that the library does with a computation (differentiate, draw, explain, compile) reads
+these fields. This module knows no op and no derivative.
+
+One logical clock orders everything that happens (Lamport, 1978). A node carries the `serial` at which its data was
+set. Parents are older than their children, so falling serials are a reverse topological order; and a leaf that is
+*younger* than a node computed from it has been assigned to since, so that node's derivative would be wrong.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .op import Op
+
+__all__ = ["Edge", "Graph", "Node", "no_grad", "name_scope", "topological_order"]
+
+clock = itertools.count(1)
+"""The logical clock: `next(clock)` is atomic, so serials are unique across threads."""
+
+
+class ReadOnlyArray(np.ndarray):
+    """What `Value.data` returns: an ordinary array, except that writing into it explains what to write instead.
+
+    Results computed from it, and copies of it, are plain writable arrays.
+    """
+
+    def _refuse(self, what: str) -> None:
+        if not self.flags.writeable:
+            raise ValueError(
+                f"{what} would change a Value's data in place, behind the back of the graph that already used it, and "
+                "its gradients would be wrong without a word.\n"
+                "  write:  p.data = p.data - learning_rate * p.grad      (a new array; the graph is told)\n"
+                "  or, for a computation that is differentiated:  x.at[index].set(y)\n"
+                "  or, for an array of your own:  array = p.data.copy()"
+            )
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._refuse("array[...] = value")
+        super().__setitem__(key, value)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
+        plain = [x.view(np.ndarray) if isinstance(x, ReadOnlyArray) else x for x in inputs]
+        if out is None:
+            return getattr(ufunc, method)(*plain, **kwargs)
+        for target in out:
+            if isinstance(target, ReadOnlyArray):
+                target._refuse(f"np.{ufunc.__name__}(…, out=data), also written as an in-place operator,")
+        out = tuple(x.view(np.ndarray) if isinstance(x, ReadOnlyArray) else x for x in out)
+        return getattr(ufunc, method)(*plain, out=out, **kwargs)
+
+    def fill(self, value: Any) -> None:
+        """Fill with a value; refused where the array belongs to a Value."""
+        self._refuse("array.fill(value)")
+        super().fill(value)
+
+    def copy(self, order: Any = "C") -> np.ndarray:
+        """Return a plain, writable copy."""
+        return np.array(self, order=order, subok=False)
+
+    def __repr__(self) -> str:
+        return repr(self.view(np.ndarray))
+
+    def __reduce__(self) -> Any:
+        return self.copy().__reduce__()
+
+
+def read_only(array: Any) -> Any:
+    """Return a view of an array that teaches when it is written to; numbers, which cannot change, are returned as they are."""
+    if isinstance(array, np.ndarray):
+        view = array.view(ReadOnlyArray)
+    elif isinstance(array, np.generic):
+        view = np.asarray(array).view(ReadOnlyArray)
+    elif isinstance(array, tuple):
+        return tuple(read_only(item) for item in array)
+    else:
+        return array
+    view.flags.writeable = False
+    return view
+
+
+class Node:
+    """One value in a graph: data, and how it came to be.
+
+    Attributes:
+        data: the array, or Python float, that was computed. Read only; for a leaf it can be assigned.
+        op: the `Op` that made it; None for a leaf.
+        parents: the operands, in the order of the op's arguments.
+        attrs: the op's keyword arguments with defaults filled in; JSON-able, except for ops that carry a function.
+        requires_grad: is a derivative with respect to this node, or an ancestor of it, wanted?
+        grad: None until a backward pass reaches the node.
+        name: for display and saving.
+        scope: path of the module in which the node was made, such as ``"net/layer0"``.
+        serial: the time on the logical clock at which the data was set.
+        hooks: functions called with the node's cotangent in a backward pass.
+        source: file, line and text of the line that made the node; recorded under `debug()`.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_data",
+        "_grad",
+        "attrs",
+        "hooks",
+        "name",
+        "op",
+        "parents",
+        "requires_grad",
+        "scope",
+        "serial",
+        "source",
+    )
+
+    _data: Any
+    _grad: Any
+    attrs: dict[str, Any]
+    hooks: tuple[Callable[[Any], Any], ...] | None
+    name: str | None
+    op: Op | None
+    parents: tuple[Self, ...]
+    requires_grad: bool
+    scope: str | None
+    serial: int
+    source: tuple[str, int, str] | None
+
+    interpreter: ClassVar[Callable[..., Any] | None] = None
+    """A subclass may take over how ops apply to its nodes: called with (op, args, attrs). Tracers such as vmap do."""
+    level: ClassVar[int] = 0
+    """Among operands of several node types the highest level decides."""
+
+    @classmethod
+    def leaf(cls, data: Any, *, requires_grad: bool = False, name: str | None = None) -> Self:
+        """Make a leaf around data that nobody else will write to. Users call `Value(x)`, which checks and copies."""
+        node = cls.__new__(cls)
+        node._start(data, requires_grad, name)
+        return node
+
+    def _start(self, data: Any, requires_grad: bool, name: str | None) -> None:
+        self._data = data
+        self.op = self._grad = self.hooks = self.source = None
+        self.parents = ()
+        self.attrs = NO_ATTRS
+        self.requires_grad = requires_grad
+        self.name = name
+        mode = modes.current
+        self.scope = None if mode is None else mode.scope
+        self.serial = next(clock)
+        if mode is not None and mode.observer is not None:
+            mode.observer.created(self)
+
+    @property
+    def data(self) -> Any:
+        """The value as a Python float, or as a read-only array that shares memory with the node.
+
+        Assigning to a leaf's data stores a copy, and makes every graph that used the old data refuse to differentiate.
+
+        Raises:
+            ValueError: on assignment, if the node is not a leaf or the shape differs.
+        """
+        return read_only(self._data)
+
+    @data.setter
+    def data(self, new: Any) -> None:
+        if self.op is not None:
+            raise ValueError(
+                f"cannot assign to .data of {describe(self)}: it was computed by {self.op.name!r}, and its children "
+                "would keep the old number. Assign to a leaf, or start a new leaf: Value(array)."
+            )
+        old = self._data
+        if isinstance(new, Node):
+            raise TypeError(
+                f".data of {describe(self)} takes an array, not a Value: write `p.data = other.data`, or inside "
+                "an update `p.data = p.data - learning_rate * p.grad`."
+            )
+        if type(old) is float:
+            if np.shape(new) != ():
+                raise ValueError(
+                    f"{describe(self)} holds a Python float; .data wanted one number, got shape {np.shape(new)}. "
+                    "Make a new Value for data of another shape."
+                )
+            array: Any = float(new)
+        else:
+            try:
+                array = np.array(new, dtype=old.dtype)
+            except (TypeError, ValueError) as error:
+                raise TypeError(f".data of {describe(self)} wanted numbers of dtype {old.dtype}: {error}") from error
+            if array.shape != old.shape:
+                raise ValueError(
+                    f".data of {describe(self)} wanted shape {old.shape}, got {array.shape}. "
+                    "Make a new Value for data of another shape."
+                )
+        self.assign(array)
+
+    def assign(self, array: Any) -> None:
+        """Replace a leaf's data by an array that the leaf may keep: no copy, no check. For optimizers and compiled steps."""
+        self._data = array  # first the data, then the serial: a reader in between errs towards "stale", never towards silence
+        self.serial = next(clock)
+
+    @property
+    def grad(self) -> Any:
+        """d output / d node of the backward passes so far, in the node's own type; None before the first.
+
+        A leaf owns its gradient, which may be changed in place; that of an inner node is a read-only view.
+
+        Raises:
+            ValueError: on assignment of another shape.
+        """
+        grad = self._grad
+        return grad if self.op is None else read_only(grad)
+
+    @grad.setter
+    def grad(self, new: Any) -> None:
+        if new is None or new is self._grad:
+            self._grad = new
+            return
+        data = self._data
+        if np.shape(new) != np.shape(data):
+            raise ValueError(f".grad of {describe(self)} wanted shape {np.shape(data)}, got {np.shape(new)}.")
+        self._grad = float(new) if type(data) is float else np.array(new, dtype=data.dtype)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes; () for a scalar."""
+        return shape(self._data)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The NumPy dtype; float64 for a Python float."""
+        return dtype(self._data)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(np.size(self._data))
+
+    @property
+    def is_leaf(self) -> bool:
+        """True if no op made this node."""
+        return self.op is None
+
+
+NO_ATTRS: dict[str, Any] = {}
+
+
+def shape(x: Any) -> tuple[int, ...]:
+    """Shape of an array, a number or a node."""
+    try:
+        return x.shape
+    except AttributeError:
+        return np.shape(x)
+
+
+def dtype(x: Any) -> np.dtype:
+    """NumPy dtype of an array, a number or a node; a Python float counts as float64."""
+    try:
+        return x.dtype
+    except AttributeError:
+        return np.result_type(type(x)) if isinstance(x, (bool, int, float, complex)) else np.asarray(x).dtype
+
+
+def describe(node: Node) -> str:
+    """Name a node in an error: its name if it has one, what made it, and its shape."""
+    kind = type(node).__name__ if node.op is None else f"result of {node.op.name!r}"
+    name = f" {node.name!r}" if node.name else ""
+    return f"{kind}{name} of shape {node.shape}" if node.shape else f"{kind}{name}"
+
+
+class Mode(NamedTuple):
+    """How ops applied now are recorded. An op reads `modes.current`; None, the usual case, stands for `Mode()`."""
+
+    recording: bool = True
+    scope: str | None = None
+    observer: Any = None  # has created(node), called for every new node: debug()
+    trace: int = 0  # how many transforms are tracing: results inside an outer trace stay nodes
+
+
+class Modes(threading.local):
+    """The mode of each thread."""
+
+    current: Mode | None = None
+
+
+modes = Modes()
+
+
+@contextmanager
+def mode(**changes: Any) -> Iterator[None]:
+    """Change fields of this thread's `Mode` for the duration of a ``with`` block."""
+    before = modes.current
+    after = (before or Mode())._replace(**changes)
+    modes.current = None if after == Mode() else after
+    try:
+        yield
+    finally:
+        modes.current = before
+
+
+def no_grad() -> Any:
+    """Return a context manager (also a decorator) in which ops compute and record nothing.
+
+    Results inside are leaves that require no gradient.
+
+    >>> from autograd_nn import Value, no_grad
+    >>> x = Value(3.0)
+    >>> with no_grad():
+    ...     y = x * x
+    >>> y.item(), y.requires_grad, y.is_leaf
+    (9.0, False, True)
+    """
+    return mode(recording=False)
+
+
+@contextmanager
+def name_scope(path: str) -> Iterator[None]:
+    """Give nodes made in the ``with`` block a scope, nested in the current one: ``"net/layer0"``.
+
+    >>> from autograd_nn import Value, name_scope
+    >>> with name_scope("net"), name_scope("layer0"):
+    ...     y = Value(1.0) * 2
+    >>> y.scope
+    'net/layer0'
+    """
+    outer = modes.current.scope if modes.current is not None else None
+    with mode(scope=f"{outer}/{path}" if outer else path):
+        yield
+
+
+class Edge(NamedTuple):
+    """One operand of one op: `parent` is argument number `position` of the op that made `child`."""
+
+    parent: Node
+    child: Node
+    position: int
+
+
+def topological_order(outputs: Iterable[Node]) -> list[Node]:
+    """Return every node that the outputs depend on, parents before children, without recursion.
+
+    The order is a depth-first post-order and depends on the graph alone: the same code gives the same order.
+    """
+    order: list[Node] = []
+    seen: set[Node] = set()
+    stack: list[tuple[Node, bool]] = [(node, False) for node in reversed(list(outputs))]
+    while stack:
+        node, parents_done = stack.pop()
+        if parents_done:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((parent, False) for parent in reversed(node.parents) if parent not in seen)
+    return order
+
+
+class Graph:
+    """The nodes and edges that some outputs depend on, in topological order.
+
+    >>> from autograd_nn import Graph, Value
+    >>> x, w = Value(2.0, name="x"), Value(-3.0, name="w")
+    >>> graph = Graph.of(x * w + x)
+    >>> [node.name or node.op.name for node in graph.nodes]
+    ['x', 'w', 'mul', 'add']
+    >>> [(edge.parent.name, edge.child.op.name) for edge in graph.edges][:2]
+    [('x', 'mul'), ('w', 'mul')]
+    """
+
+    def __init__(self, nodes: Iterable[Node], outputs: Iterable[Node]) -> None:
+        self.nodes = tuple(nodes)
+        self.outputs = tuple(outputs)
+
+    @classmethod
+    def of(cls, *outputs: Node) -> Graph:
+        """Collect everything that the outputs depend on.
+
+        Raises:
+            TypeError: if an output is not a Value.
+        """
+        for output in outputs:
+            if not isinstance(output, Node):
+                raise TypeError(
+                    f"Graph.of wanted Values, got {type(output).__name__}. Only what is computed from a Value has a "
+                    "graph: make the input a Value, then compute again."
+                )
+        return cls(topological_order(outputs), outputs)
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        """Every operand of every op, children in topological order, operands in argument order."""
+        return tuple(Edge(parent, child, i) for child in self.nodes for i, parent in enumerate(child.parents))
+
+    @property
+    def leaves(self) -> tuple[Node, ...]:
+        """The nodes that no op made: parameters, inputs and constants."""
+        return tuple(node for node in self.nodes if node.op is None)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __repr__(self) -> str:
+        return f"Graph({len(self.nodes)} nodes, {len(self.outputs)} outputs)"

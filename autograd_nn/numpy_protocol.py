@@ -1,0 +1,259 @@
+"""NumPy's protocols: `np.exp(value)` and `np.concatenate([value, array])` work, and record.
+
+Which function stands for which of NumPy's is read from `OPS`, and from `FUNCTIONS`, where the differentiable
+namespace enters its compositions. Nothing here knows a single op. What is known here is NumPy: how its signatures
+are bound, that `np.add.reduce` is a sum, and which arguments make no sense for data that is never written in place.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from . import ops as _ops  # noqa: F401  (all ops must exist before the first look-up)
+from .graph import Node, describe, shape
+from .op import OPS, Op
+
+__all__ = ["FUNCTIONS", "adapt", "apply", "find", "holds_node", "implements", "refusal", "supported"]
+
+FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+"""NumPy function → the function that takes its place, with NumPy's signature."""
+
+METHODS: dict[tuple[np.ufunc, str], Any] = {
+    (np.add, "reduce"): np.sum,
+    (np.multiply, "reduce"): np.prod,
+    (np.maximum, "reduce"): np.max,
+    (np.minimum, "reduce"): np.min,
+    (np.logical_and, "reduce"): np.all,
+    (np.logical_or, "reduce"): np.any,
+    (np.add, "accumulate"): np.cumsum,
+    (np.multiply, "accumulate"): np.cumprod,
+}
+"""Methods of ufuncs that NumPy also has as functions; these differ in the default axis only, which is 0 here."""
+
+SIGNATURES: dict[Any, Callable[..., Any]] = {
+    np.concatenate: lambda arrays, axis=0, out=None, *, dtype=None, casting="same_kind": None,
+    np.dot: lambda a, b, out=None: None,
+    np.inner: lambda a, b: None,
+    np.vdot: lambda a, b: None,
+    np.where: lambda condition, x, y: None,
+}
+"""Functions written in C, whose signatures NumPy states since 2.4 only."""
+
+NO_VALUE: Any = getattr(np, "_NoValue", None)
+
+
+def implements(*numpy_functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Enter a function, which has NumPy's signature, in `FUNCTIONS`."""
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        for f in numpy_functions:
+            FUNCTIONS[f] = function
+        return function
+
+    return register
+
+
+def find(function: Any) -> Callable[..., Any] | None:
+    """Return what takes the place of a NumPy function, or None."""
+    found = FUNCTIONS.get(function)
+    if found is None:
+        for op in OPS.values():
+            if function in op.numpy:
+                found = FUNCTIONS[function] = adapt(op, function)
+                break
+    return found
+
+
+def supported() -> set[Any]:
+    """Return every NumPy function that takes Values."""
+    return {function for op in OPS.values() for function in op.numpy}.union(FUNCTIONS)
+
+
+def adapt(op: Op, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give an op the signature of a NumPy function: attributes may be positional, and `out` and the like are refused.
+
+    Parameters are matched by name; the first ones are the op's array arguments. A variadic op takes NumPy's sequence
+    of arrays as its first argument. The signature is read at the first call: reading hundreds at import takes long.
+    """
+    binding: Binding | None = None
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        nonlocal binding
+        if binding is None:
+            binding = Binding(op, function)
+        return binding(args, kwargs)
+
+    call.__name__ = call.__qualname__ = function.__name__
+    call.__doc__ = op.__doc__
+    return call
+
+
+class Binding:
+    """How the arguments of a NumPy function become operands and attributes of an op."""
+
+    def __init__(self, op: Op, function: Any) -> None:
+        self.op = op
+        self.called = name_of(function)
+        self.ufunc = isinstance(function, np.ufunc)
+        self.count = function.nin if self.ufunc else len(op.args)
+        self.variadic = op.variadic
+        parameters = {} if self.ufunc else inspect.signature(SIGNATURES.get(function, function)).parameters
+        positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        self.names = [n for n, p in parameters.items() if p.kind in positional]
+        self.defaults = {n: p.default for n, p in parameters.items() if p.default not in (p.empty, NO_VALUE)}
+        # NumPy's defaults, where the op has others or none
+        self.fixed = {
+            n: default
+            for n, default in self.defaults.items()
+            if n in op._attr_names and (n not in op.defaults or op.defaults[n] != default)
+        }
+
+    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not kwargs and len(args) == self.count and not self.variadic:
+            return self.op(*args, **self.fixed)
+        arrays, given = self.split(args, dict(kwargs))
+        refuse_in_place(self.called, given, self.op._attr_names)
+        if "correction" in given and "ddof" in self.op._attr_names:  # the Array API's word
+            given["ddof"] = given.pop("correction")
+        dtype = given.pop("dtype", None) if "dtype" not in self.op._attr_names else None
+        attrs = {n: plain(self.called, n, value) for n, value in given.items() if self.wanted(n, value)}
+        if dtype is not None:
+            arrays = tuple(converted(self.called, a, dtype) for a in arrays)
+        return self.op(*arrays, **{**self.fixed, **attrs})
+
+    def split(self, args: tuple[Any, ...], given: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the operands, and everything else by name."""
+        if self.ufunc:
+            if len(args) > self.count:
+                given["out"] = args[self.count :]
+            return args[: self.count], given
+        if len(args) > len(self.names):
+            raise TypeError(f"{self.called} takes at most {len(self.names)} positional arguments, got {len(args)}.")
+        for n, value in zip(self.names, args, strict=False):
+            if n in given:
+                raise TypeError(f"{self.called} got {n!r} twice.")
+            given[n] = value
+        arrays = [given.pop(n) for n in self.names[: self.count] if n in given]
+        return tuple(arrays[0]) if self.variadic and arrays else tuple(arrays), given
+
+    def wanted(self, name: str, value: Any) -> bool:
+        """Is this argument an attribute of the op? Arguments that say nothing are passed over.
+
+        Raises:
+            TypeError: if it would change the result and the op does not know it.
+        """
+        if name in self.op._attr_names:
+            return value is not NO_VALUE
+        if value is None or value is False or value is NO_VALUE or name in ("casting", "subok"):
+            return False
+        if type(value) in (bool, str, int) and value == self.defaults.get(name):
+            return False
+        if name == "order" and (self.ufunc or value in ("K", "A")):
+            return False
+        known = ", ".join(sorted(self.op._attr_names)) or "none"
+        raise TypeError(f"{self.called} of a Value does not take {name}={value!r}; keyword arguments it takes: {known}.")
+
+
+def refuse_in_place(called: str, given: dict[str, Any], known: Iterable[str] = ()) -> None:
+    """Drop empty `out` and `where`; refuse others.
+
+    Raises:
+        TypeError: with what to write instead.
+    """
+    for n in ("out", "where"):
+        if n not in given or n in known:
+            continue
+        value = given.pop(n)
+        if value is None or value is True or value is NO_VALUE or (type(value) is tuple and all(v is None for v in value)):
+            continue
+        raise TypeError(
+            f"{called}(…, {n}=…) cannot take a Value: a Value is never written in place. Leave {n} out and use the "
+            "result; to replace some elements write x.at[index].set(y) or where(mask, y, x)."
+        )
+
+
+def plain(called: str, name: str, value: Any) -> Any:
+    """Return an attribute as plain data: NumPy's integers, arrays and dtypes as Python has them."""
+    if isinstance(value, Node):
+        raise TypeError(f"{called}: {name} is no array argument: wanted a plain number or tuple, got {describe(value)}; write {name}=….item().")
+    if name == "dtype" and value is not None:
+        return np.dtype(value).name
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
+    return tuple(plain(called, name, v) for v in value) if isinstance(value, (list, tuple)) else value
+
+
+def converted(called: str, x: Any, dtype: Any) -> Any:
+    """Return an operand in the dtype that a NumPy function was asked to compute in."""
+    wanted = np.dtype(dtype)
+    if wanted.kind not in "fc":
+        raise TypeError(f"{called}(…, dtype={wanted}): {wanted} has no derivative. Leave dtype out, then v.astype({wanted}).")
+    return OPS["cast"](x, dtype=wanted.name)
+
+
+def name_of(function: Any) -> str:
+    """Return the name under which users know a NumPy function."""
+    module = getattr(function, "__module__", None) or "numpy"
+    return f"{module.replace('numpy', 'np', 1)}.{function.__name__}"
+
+
+def holds_node(arguments: Iterable[Any]) -> bool:
+    """Is there a Value among the arguments, or in lists and tuples among them?"""
+    for a in arguments:
+        if isinstance(a, Node) or (type(a) in (list, tuple) and holds_node(a)):
+            return True
+    return False
+
+
+def apply(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Apply what takes the place of a NumPy function.
+
+    Raises:
+        TypeError: if nothing does.
+    """
+    found = find(function)
+    if found is None:
+        raise refusal(name_of(function), (*args, *kwargs.values()))
+    if "out" in kwargs and kwargs["out"] is not None:
+        refuse_in_place(name_of(function), kwargs)
+    return found(*args, **kwargs)
+
+
+def array_ufunc(self: Node, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    """Answer ``np.exp(value)``, ``array * value``, ``np.add.reduce(value)`` and ``np.multiply.outer(value, array)``."""
+    called = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+    refuse_in_place(called, kwargs)
+    if method == "__call__":
+        if find(ufunc) is None and find(getattr(np, ufunc.__name__, None)) is not None:
+            ufunc = getattr(np, ufunc.__name__)  # array.clip(value) calls a ufunc behind np.clip
+        return apply(ufunc, inputs, kwargs)
+    if method == "outer" and find(ufunc) is not None and len(inputs) == 2:
+        x, y = inputs
+        return apply(ufunc, (np.reshape(x, shape(x) + (1,) * len(shape(y))), y), kwargs)
+    if (ufunc, method) in METHODS:
+        array, axis, *rest = (*inputs, kwargs.pop("axis", 0))[:2] if len(inputs) < 2 else inputs
+        if rest:
+            kwargs["dtype"] = rest[0]
+        return apply(METHODS[ufunc, method], (array,), {"axis": axis, **kwargs})
+    if method == "at":
+        raise TypeError(f"{called} writes in place, which a Value never is: write x.at[index].add(y), .multiply, .min, .max or .set.")
+    raise refusal(called, inputs)
+
+
+def array_function(self: Node, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    """Answer ``np.concatenate([value, array])`` and the rest of NumPy's functions."""
+    return apply(function, args, kwargs)
+
+
+def refusal(called: str, args: Iterable[Any]) -> TypeError:
+    """Say that there is no rule for a NumPy function, and how to go on."""
+    value = next((x for x in args if isinstance(x, Node)), None)
+    what = describe(value) if value is not None else "a Value"
+    return TypeError(
+        f"{called} has no derivative here, so it cannot take {what}. Write it with functions of autograd_nn.numpy, add it "
+        "as an op of your own (autograd_nn.op), or, outside the graph, use v.data or v.detach()."
+    )

@@ -1,0 +1,122 @@
+"""Large graphs folded to a few boxes, so that they can be drawn at all, and read.
+
+Three ways, the finest that fits: runs of ops in single file become one box; then each module (scope) becomes one, the
+deepest first; then the graph is cut into stages by depth. Runs and stages never make a cycle of boxes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ..graph import Graph, Node
+
+__all__ = ["Box", "fold"]
+
+
+class Box(NamedTuple):
+    """What is drawn as one: a single node if `title` is "", else a folded part of the graph."""
+
+    title: str
+    nodes: list[Node]
+    scope: str | None
+
+
+def fold(graph: Graph, limit: int = 150) -> list[Box]:
+    """Return at most `limit` boxes that hold each node once, in topological order of their first nodes.
+
+    Outputs stay visible, unless they alone are too many.
+    """
+    for boxes in partitions(graph, limit):
+        if len(boxes) <= limit:
+            break
+    return boxes
+
+
+def partitions(graph: Graph, limit: int) -> Iterator[list[Box]]:
+    consumers = count_consumers(graph)
+    yield runs(graph, consumers, list(graph.nodes), [])
+    depth = max((len(node.scope.split("/")) for node in graph.nodes if node.scope), default=0)
+    for level in range(depth, 0, -1):
+        yield modules(graph, consumers, level)
+    yield stages(graph, limit)
+
+
+def count_consumers(graph: Graph) -> dict[Node, set[Node]]:
+    consumers: dict[Node, set[Node]] = {node: set() for node in graph.nodes}
+    for node in graph.nodes:
+        for parent in node.parents:
+            consumers[parent].add(node)
+    return consumers
+
+
+def runs(graph: Graph, consumers: dict[Node, set[Node]], nodes: list[Node], others: list[Box]) -> list[Box]:
+    """Fold ops in single file, with the unnamed leaves that only they use."""
+    outputs, chosen = set(graph.outputs), set(nodes)
+    run_of: dict[Node, list[Node]] = {}
+    for node in nodes:
+        run_of[node] = [node]
+        if node.op is None or node in outputs:
+            continue
+        run = run_of[node]
+        before = {parent for parent in node.parents if parent.op is not None}
+        if len(before) == 1 and not node.name:
+            (parent,) = before
+            if parent in chosen and parent not in outputs and not parent.name and parent.scope == node.scope and len(consumers[parent]) == 1:
+                run = run_of[node] = run_of[parent]
+                run.append(node)
+        for parent in dict.fromkeys(node.parents):
+            if parent.op is None and parent in chosen and not parent.name and parent not in outputs and len(consumers[parent]) == 1:
+                run.append(parent)
+                run_of[parent] = run
+    position = {node: i for i, node in enumerate(graph.nodes)}
+    made, boxes = set(), list(others)
+    for node in nodes:
+        run = run_of[node]
+        if id(run) not in made:
+            made.add(id(run))
+            ops = sum(n.op is not None for n in run)
+            boxes += [Box(f"{ops:,} ops in a row", run, node.scope)] if ops > 1 else [Box("", [n], n.scope) for n in run]
+    boxes.sort(key=lambda box: position[box.nodes[0]])
+    return boxes
+
+
+def modules(graph: Graph, consumers: dict[Node, set[Node]], level: int) -> list[Box]:
+    """Fold each scope to one box, down to `level` names deep; what has no scope, in runs."""
+    outputs = set(graph.outputs)
+    inside: dict[str, list[Node]] = {}
+    rest = []
+    for node in graph.nodes:
+        if node.scope and node not in outputs and len(path := node.scope.split("/")) >= level:
+            inside.setdefault("/".join(path[:level]), []).append(node)
+        else:
+            rest.append(node)
+    boxes = [Box(scope, nodes, scope.rpartition("/")[0] or None) for scope, nodes in inside.items()]
+    return runs(graph, consumers, rest, boxes)
+
+
+def stages(graph: Graph, limit: int) -> list[Box]:
+    """Cut the graph into stages by depth: how many ops lie between a node and the leaves."""
+    depth: dict[Node, int] = {}
+    for node in graph.nodes:
+        depth[node] = 1 + max((depth[parent] for parent in node.parents), default=-1)
+    for node in reversed(graph.nodes):  # leaves stand just before their first use
+        for parent in node.parents:
+            if parent.op is None:
+                depth[parent] = min(depth[parent] or len(depth), depth[node] - 1)
+    deepest = max(depth.values(), default=0)
+    share = max(1, limit // 3)
+    count = min(share, deepest + 1)
+    outputs = set(graph.outputs)
+    visible = outputs if len(outputs) <= share else set()
+    leaves = [node for node in graph.leaves if node.name and node not in visible]
+    if len(leaves) <= share:
+        visible = visible.union(leaves)
+    parts: dict[int, list[Node]] = {}
+    for node in graph.nodes:
+        if node not in visible:
+            parts.setdefault(depth[node] * count // (deepest + 1), []).append(node)
+    boxes = [Box(f"stage {i} of {len(parts)}", parts[part], None) for i, part in enumerate(sorted(parts), 1)]
+    boxes += [Box("", [node], node.scope) for node in graph.nodes if node in visible]
+    position = {node: i for i, node in enumerate(graph.nodes)}
+    return sorted(boxes, key=lambda box: position[box.nodes[0]])

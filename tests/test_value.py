@@ -1,0 +1,282 @@
+"""Value: construction, Python numbers, leaving the graph, copies, repr, bad input."""
+
+import copy
+import math
+import pickle
+
+import numpy as np
+import pytest
+
+from autograd_nn import Value, zero_grad
+
+
+class TestConstructor:
+    @pytest.mark.parametrize("x", [3, 3.0, True])
+    def test_a_python_number_is_held_as_a_python_float(self, x):
+        v = Value(x)
+        assert type(v.data) is float and v.data == float(x)
+        assert v.shape == () and v.dtype == np.float64 and v.requires_grad
+
+    @pytest.mark.parametrize("x", [np.float32(3), np.array(3, np.float32)])
+    def test_a_numpy_scalar_stays_typed(self, x):
+        v = Value(x) * 2
+        assert v.dtype == np.float32 and v.shape == ()
+        assert isinstance(v.data, np.ndarray)
+
+    def test_integers_become_float_unless_a_dtype_says_otherwise(self):
+        assert Value([1, 2]).dtype == np.float64
+        assert Value(np.arange(3, dtype=np.int8)).dtype == np.float64
+        assert Value([1, 2], dtype=np.int64, requires_grad=False).dtype == np.int64
+        assert Value([1, 2], dtype=np.float32).dtype == np.float32
+
+    def test_it_copies_unless_asked_not_to(self):
+        x = np.ones(2)
+        copied, shared = Value(x), Value(x, copy=False)
+        x[0] = 5.0
+        assert copied.data[0] == 1.0 and shared.data[0] == 5.0
+        assert x.flags.writeable  # an array that the library did not create is never frozen
+
+    def test_of_a_value_it_takes_the_data(self):
+        v = Value(Value([1.0, 2.0]) * 2)
+        assert v.is_leaf and v.data.tolist() == [2.0, 4.0]
+
+    @pytest.mark.parametrize(
+        ("x", "text"),
+        [
+            ([[1.0, 2.0], [3.0]], r"nested lists of equal length, got list with rows of different lengths"),
+            ("3", r"wanted a number, an array or nested lists of numbers, got str '3'"),
+            (None, r"got NoneType None"),
+            ({"a": 1}, r"got dict"),
+            (np.array([object()]), r"got dtype object"),
+            (np.array(["a"]), r"got dtype <U1"),
+            ([1.0, None], r"got dtype object"),
+            (10**400, r"fits a float, got an integer of 401 digits"),
+            ([Value(1.0), Value(2.0)], r"list of Values.*stack"),
+        ],
+    )
+    def test_what_it_refuses(self, x, text):
+        with pytest.raises(TypeError, match=text):
+            Value(x)
+
+    def test_integers_cannot_require_a_gradient(self):
+        with pytest.raises(TypeError, match=r"dtype int64 cannot require a gradient.*requires_grad=False"):
+            Value([1, 2], dtype=np.int64)
+
+
+class TestPythonNumbers:
+    @pytest.mark.parametrize(
+        "f",
+        [
+            lambda v: v + 1,
+            lambda v: 1 - v,
+            lambda v: v * v,
+            lambda v: v / 3,
+            lambda v: v**2,
+            lambda v: v**0.5,
+            lambda v: 2**v,
+            lambda v: v**v,
+            lambda v: -v,
+            lambda v: abs(v),
+            lambda v: v // 2,
+            lambda v: v % 2,
+            lambda v: v.exp(),
+            lambda v: v.tanh(),
+            lambda v: v.sigmoid(),
+            lambda v: v.sum(),
+            lambda v: v.mean(),
+            lambda v: v.max(),
+            lambda v: round(v),
+        ],
+    )
+    def test_stay_python_floats_forward_and_backward(self, f):
+        v = Value(1.5)
+        y = f(v)
+        assert type(y._data) is float
+        y.backward()
+        assert type(v.grad) is float
+
+    @pytest.mark.parametrize(
+        ("f", "x", "expected"),
+        [
+            (lambda v: v / 0, 1.0, math.inf),
+            (lambda v: -v / 0, 1.0, -math.inf),
+            (lambda v: v / 0, 0.0, math.nan),
+            (lambda v: v.exp(), 1e4, math.inf),
+            (lambda v: v.log(), -1.0, math.nan),
+            (lambda v: v.log(), 0.0, -math.inf),
+            (lambda v: v.sqrt(), -1.0, math.nan),
+            (lambda v: v ** (1 / 3), -8.0, math.nan),
+            (lambda v: v ** Value(0.5), -8.0, math.nan),
+            (lambda v: v**-1, 0.0, math.inf),
+            (lambda v: v**1000, 10.0, math.inf),
+            (lambda v: v * v, 1e200, math.inf),
+            (lambda v: v % 0, 1.0, math.nan),
+            (lambda v: v.sin(), math.inf, math.nan),
+        ],
+    )
+    def test_follow_ieee_not_pythons_exceptions(self, f, x, expected):
+        with np.errstate(all="ignore"):
+            y = f(Value(x)).item()
+        assert type(y) is float and (y == expected or (math.isnan(y) and math.isnan(expected)))
+
+    def test_are_weakly_typed_beside_arrays(self):
+        x = Value(np.ones(2, np.float32))
+        assert (Value(2.0) * x).dtype == np.float32
+        assert (x * 2).dtype == (x * 2.5).dtype == (2.5 - x).dtype == np.float32
+        assert (x * np.float64(2.5)).dtype == np.float64
+        assert (x * x).sum().dtype == np.float32
+
+
+class TestLeavingTheGraph:
+    def test_asarray_raises_if_it_would_cut_the_graph(self):
+        v = Value([1.0, 2.0], name="w")
+        with pytest.raises(TypeError, match=r"np\.asarray of Value 'w' of shape \(2,\).*v\.data.*v\.detach\(\)"):
+            np.asarray(v)
+        with pytest.raises(BufferError, match=r"v\.detach\(\)"):
+            np.from_dlpack(v)
+        assert np.asarray(v.detach()).tolist() == [1.0, 2.0]
+        assert np.asarray(v.data).tolist() == [1.0, 2.0]
+        assert np.from_dlpack(v.detach()).tolist() == [1.0, 2.0]
+
+    def test_an_exported_array_cannot_change_the_value(self):
+        v = Value([1.0, 2.0], requires_grad=False)
+        for array in (np.array(v), np.from_dlpack(v), v.numpy()):
+            if array.flags.writeable:
+                array[0] = 9.0
+        assert v.data.tolist() == [1.0, 2.0]
+
+    def test_numbers(self):
+        v = Value(np.full((1, 1), 2.5))
+        assert v.item() == float(v) == 2.5 and type(v.item()) is float
+        assert f"{v:.3f}" == "2.500" and int(v) == 2 and bool(v)
+        with pytest.raises(ValueError, match=r"item\(\) wanted one element, got Value of shape \(2,\)"):
+            Value([1.0, 2.0]).item()
+        with pytest.raises(ValueError, match=r"ambiguous.*\.any\(\) or \.all\(\).*where\("):
+            bool(Value([1.0, 2.0]) > 0)
+
+    def test_numpy_out_and_setitem_name_at(self):
+        v = Value([1.0, 2.0])
+        with pytest.raises(TypeError, match=r"x\.at\[index\]\.set"):
+            v[0] = 3.0
+        with pytest.raises(TypeError, match=r"\.at\["):
+            np.exp(v, out=np.empty(2))
+        y = v.at[0].set(3.0)
+        assert y.data.tolist() == [3.0, 2.0] and v.data.tolist() == [1.0, 2.0]
+
+    def test_detach(self):
+        v = Value([1.0, 2.0])
+        d = (v * 2).detach()
+        assert d.is_leaf and not d.requires_grad
+        (v * d).sum().backward()
+        assert v.grad.tolist() == [2.0, 4.0] and d.grad is None
+
+
+class TestIdentityAndCopies:
+    def test_equality_is_elementwise_and_hash_is_identity(self):
+        a, b = Value([1.0, 2.0]), Value([1.0, 3.0])
+        assert (a == b).data.tolist() == [True, False]
+        assert (a != b).data.tolist() == [False, True]
+        assert len({a, b, a}) == 2
+
+    @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))])
+    @pytest.mark.parametrize("x", [1.5, np.float32(1.5), np.array([1.0, 2.0], np.float32)], ids=["python", "0-d", "array"])
+    def test_copies_hold_data_and_gradient_detached(self, duplicate, x):
+        v = Value(x, name="w")
+        (v * v).sum().backward()
+        other = duplicate(v)
+        assert other.is_leaf and other.requires_grad and other.name == "w"
+        assert np.array_equal(other.data, v.data) and np.array_equal(other.grad, v.grad)
+        assert other.dtype == v.dtype and type(other._data) is type(v._data)
+        other.data = other.data * 0
+        assert np.all(v.data != 0)
+
+    def test_a_copied_result_is_a_leaf(self):
+        y = copy.deepcopy(Value([1.0]) * 2)
+        assert y.is_leaf
+
+    def test_a_deep_graph_pickles(self):
+        y = Value(1.0)
+        for _ in range(10_000):
+            y = y + 1
+        assert pickle.loads(pickle.dumps(y)).item() == 10_001.0
+
+    def test_astype(self):
+        v = Value([1.5, 2.5])
+        half = v.astype(np.float32)
+        assert half.dtype == np.float32
+        (half * 2).sum().backward()
+        assert v.grad.dtype == np.float64 and v.grad.tolist() == [2.0, 2.0]
+        whole = v.astype(int)
+        assert whole.data.tolist() == [1, 2] and not whole.requires_grad
+
+    def test_requires_grad_can_be_switched_on_leaves(self):
+        v = Value(1.0).requires_grad_(False)
+        assert not (v * 2).requires_grad
+        assert (v.requires_grad_() * 2).requires_grad
+        with pytest.raises(ValueError, match=r"wanted a leaf.*detach\(\)"):
+            (v * 2).requires_grad_(False)
+        with pytest.raises(ValueError, match="floating point data, got int64"):
+            Value([1], dtype=np.int64, requires_grad=False).requires_grad_()
+
+    def test_zero_grad_of_several(self):
+        a, b = Value(1.0), Value(2.0)
+        (a * b).backward()
+        zero_grad(a, b)
+        assert a.grad is b.grad is None
+
+
+class TestRepr:
+    @pytest.mark.parametrize(
+        ("make", "expected"),
+        [
+            (lambda: Value(2.0), "Value(2.0)"),
+            (lambda: Value(2.0, name="w"), "Value(2.0, name='w')"),
+            (lambda: Value(2.0) * 3, "Value(6.0, op='mul')"),
+            (lambda: Value(np.float32(2.5)), "Value(2.5, dtype=float32)"),
+            (lambda: Value([1.0, 2.0], requires_grad=False), "Value([1., 2.], requires_grad=False)"),
+            (lambda: Value([1.0, 2.0], dtype=np.float32), "Value([1., 2.], dtype=float32)"),
+        ],
+    )
+    def test_small(self, make, expected):
+        assert repr(make()) == expected
+
+    @pytest.mark.parametrize("shape", [(1000,), (300, 300), (5, 5, 5, 5), (0, 3)])
+    def test_fits_a_screen(self, shape):
+        text = repr(Value(np.ones(shape)))
+        assert text.count("\n") < 24 and max(map(len, text.splitlines())) <= 100
+        assert f"shape={shape}" in text
+
+    def test_shows_the_gradient_of_a_scalar(self):
+        v = Value(2.0)
+        (v * v).backward()
+        assert repr(v) == "Value(2.0, grad=4)"
+
+
+class TestOperands:
+    @pytest.mark.parametrize("other", ["a", None, [1, [2, 3]], [Value(1.0)], np.array([object()])])
+    @pytest.mark.parametrize("f", [lambda v, o: v * o, lambda v, o: o - v, lambda v, o: v / o], ids=["*", "r-", "/"])
+    def test_bad_operands(self, f, other):
+        with pytest.raises(TypeError, match="wanted a"):
+            f(Value([1.0, 2.0]), other)
+
+    def test_shapes_that_do_not_broadcast(self):
+        with pytest.raises(ValueError, match=r"mul: .*Got x: 3, y: 4.*must be equal or 1"):
+            Value(np.ones(3)) * Value(np.ones(4))
+
+    def test_axis_out_of_range(self):
+        with pytest.raises(ValueError, match=r"sum: axis 2 is out of bounds.*x: 2x3, axis=2"):
+            Value(np.ones((2, 3))).sum(2)
+
+    def test_arrays_on_the_left_do_not_loop(self):
+        v = Value([1.0, 2.0])
+        for y in (np.array([3.0, 4.0]) * v, np.array([3.0, 4.0]) @ v, np.float64(2.0) + v, 2.0**v):
+            assert isinstance(y, Value) and y.requires_grad
+
+    def test_iteration_length_and_containment(self):
+        v = Value([[1.0, 2.0], [3.0, 4.0]])
+        assert len(v) == 2 and [row.data.tolist() for row in v] == [[1.0, 2.0], [3.0, 4.0]]
+        assert 3.0 in v and 5.0 not in v
+        with pytest.raises(TypeError, match="a scalar has no length"):
+            len(Value(1.0))
+        with pytest.raises(TypeError, match="a scalar has no elements"):
+            list(Value(1.0))
