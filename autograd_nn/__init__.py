@@ -1,5 +1,8 @@
 """autograd_nn: the engine you can see through. See the README for a tour."""
 
+from collections.abc import Callable
+from typing import Any
+
 from .backward import cotangents
 from .graph import Edge, Graph, Node, name_scope, no_grad, topological_order
 from .op import OPS, Op, op
@@ -8,3 +11,23 @@ from .value import Value, zero_grad
 __version__ = "0.1.0"
 
 __all__ = ["OPS", "Edge", "Graph", "Node", "Op", "Value", "cotangents", "name_scope", "no_grad", "op", "topological_order", "zero_grad"]
+
+
+def _on_first_use(name: str, doc: str) -> Callable[..., Any]:
+    """Return a method that is a function of `visualize.drawing`, which is imported when it is first called."""
+
+    def method(self: Any, *args: Any, **options: Any) -> Any:
+        from .visualize import drawing  # the one late import of our own: pictures cost nothing until they are wanted
+
+        return getattr(drawing, name)(self, *args, **options)
+
+    method.__name__, method.__doc__ = name, doc
+    return method
+
+
+Graph.draw = Node.draw = _on_first_use("draw", "Draw the graph as it is now: see `autograd_nn.visualize.draw`.")
+Graph.to_dot = Node.to_dot = _on_first_use("to_dot", "Return the graph as DOT: see `autograd_nn.visualize.to_dot`.")
+Graph.save = _on_first_use("save", "Draw the graph into a file: see `autograd_nn.visualize.Drawing.save`.")
+Graph.__str__ = _on_first_use("outline", "Return the graph as text: see `autograd_nn.visualize.outline`.")
+Graph._repr_mimebundle_ = _on_first_use("display_graph", "Show the picture in a notebook.")
+Node._repr_mimebundle_ = _on_first_use("display_value", "Show the picture of a small graph in a notebook.")

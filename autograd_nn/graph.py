@@ -20,7 +20,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 import numpy as np
 
 if TYPE_CHECKING:
+    from os import PathLike
+    from pathlib import Path
+
     from .op import Op
+    from .visualize.drawing import Drawing
 
 __all__ = ["Edge", "Graph", "Node", "no_grad", "name_scope", "topological_order"]
 
@@ -252,6 +256,12 @@ class Node:
         """True if no op made this node."""
         return self.op is None
 
+    if TYPE_CHECKING:  # set by the package, from `visualize`, which is loaded on first use
+
+        def draw(self, **options: Any) -> Drawing: ...
+        def to_dot(self, **options: Any) -> str: ...
+        def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any] | None: ...
+
 
 NO_ATTRS: dict[str, Any] = {}
 
@@ -412,3 +422,10 @@ class Graph:
 
     def __repr__(self) -> str:
         return f"Graph({len(self.nodes)} nodes, {len(self.outputs)} outputs)"
+
+    if TYPE_CHECKING:  # set by the package, from `visualize`, which is loaded on first use
+
+        def draw(self, **options: Any) -> Drawing: ...
+        def to_dot(self, **options: Any) -> str: ...
+        def save(self, path: str | PathLike[str], **options: Any) -> Path: ...
+        def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]: ...

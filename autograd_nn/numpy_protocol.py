@@ -1,8 +1,9 @@
 """NumPy's protocols: `np.exp(value)` and `np.concatenate([value, array])` work, and record.
 
-Which function stands for which of NumPy's is read from `OPS`, and from `FUNCTIONS`, where the differentiable
-namespace enters its compositions. Nothing here knows a single op. What is known here is NumPy: how its signatures
-are bound, that `np.add.reduce` is a sum, and which arguments make no sense for data that is never written in place.
+Which function stands for which of NumPy's is read from `OPS`, from the compositions beside them in `ops`, and from
+`FUNCTIONS`, where the differentiable namespace enters more. Nothing here knows a single op. What is known here is
+NumPy: how its signatures are bound, that `np.add.reduce` is a sum, and which arguments make no sense for data that is
+never written in place.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from . import ops as _ops  # noqa: F401  (all ops must exist before the first look-up)
+from . import ops as _ops
 from .graph import Node, describe, shape
 from .op import OPS, Op
 
@@ -43,15 +44,33 @@ SIGNATURES: dict[Any, Callable[..., Any]] = {
 }
 """Functions written in C, whose signatures NumPy states since 2.4 only."""
 
+IN_PLACE = (np.copyto, np.fill_diagonal, np.place, np.put, np.put_along_axis, np.putmask)
+"""Functions that write into their first argument, which a Value never allows."""
+
 NO_VALUE: Any = getattr(np, "_NoValue", None)
 
 
+def compositions() -> dict[Any, Callable[..., Any]]:
+    """Collect the public functions beside the ops, made of ops, that are called as functions of NumPy's are."""
+    found: dict[Any, Callable[..., Any]] = {}
+    for module in map(vars(_ops).__getitem__, _ops.__all__):
+        for name in getattr(module, "__all__", ()):
+            function = getattr(module, name)
+            if inspect.isfunction(function):
+                for place in (np, np.linalg if module.__name__.endswith("linalg") else None, np.fft if module.__name__.endswith("fft") else None):
+                    numpy_function = getattr(place, name, None)
+                    if numpy_function is not None and numpy_function not in IN_PLACE:
+                        found[numpy_function] = adapt(function, numpy_function)
+    return found
+
+
 def implements(*numpy_functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Enter a function, which has NumPy's signature, in `FUNCTIONS`."""
+    """Enter a function, which has NumPy's signature, in `FUNCTIONS`. None stands for what an older NumPy lacks."""
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         for f in numpy_functions:
-            FUNCTIONS[f] = function
+            if f is not None:
+                FUNCTIONS[f] = function
         return function
 
     return register
@@ -73,11 +92,12 @@ def supported() -> set[Any]:
     return {function for op in OPS.values() for function in op.numpy}.union(FUNCTIONS)
 
 
-def adapt(op: Op, function: Callable[..., Any]) -> Callable[..., Any]:
+def adapt(op: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
     """Give an op the signature of a NumPy function: attributes may be positional, and `out` and the like are refused.
 
     Parameters are matched by name; the first ones are the op's array arguments. A variadic op takes NumPy's sequence
     of arrays as its first argument. The signature is read at the first call: reading hundreds at import takes long.
+    Any function whose arrays are positional and whose other parameters are keyword-only will do as an op.
     """
     binding: Binding | None = None
 
@@ -95,32 +115,33 @@ def adapt(op: Op, function: Callable[..., Any]) -> Callable[..., Any]:
 class Binding:
     """How the arguments of a NumPy function become operands and attributes of an op."""
 
-    def __init__(self, op: Op, function: Any) -> None:
+    def __init__(self, op: Callable[..., Any], function: Any) -> None:
+        read = op if isinstance(op, Op) else Op(op)  # to read the parameters only
+        parameters = {} if isinstance(function, np.ufunc) else inspect.signature(SIGNATURES.get(function, function)).parameters
+        positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         self.op = op
         self.called = name_of(function)
         self.ufunc = isinstance(function, np.ufunc)
-        self.count = function.nin if self.ufunc else len(op.args)
-        self.variadic = op.variadic
-        parameters = {} if self.ufunc else inspect.signature(SIGNATURES.get(function, function)).parameters
-        positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        self.count = function.nin if isinstance(function, np.ufunc) else len(read.args)
+        self.variadic = read.variadic
+        self.sequence = read.variadic and inspect.Parameter.VAR_POSITIONAL not in {p.kind for p in parameters.values()}
+        self.known = read._attr_names
         self.names = [n for n, p in parameters.items() if p.kind in positional]
         self.defaults = {n: p.default for n, p in parameters.items() if p.default not in (p.empty, NO_VALUE)}
         # NumPy's defaults, where the op has others or none
-        self.fixed = {
-            n: default
-            for n, default in self.defaults.items()
-            if n in op._attr_names and (n not in op.defaults or op.defaults[n] != default)
-        }
+        self.fixed = {n: d for n, d in self.defaults.items() if n in self.known and (n not in read.defaults or read.defaults[n] != d)}
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not kwargs and len(args) == self.count and not self.variadic:
             return self.op(*args, **self.fixed)
         arrays, given = self.split(args, dict(kwargs))
-        refuse_in_place(self.called, given, self.op._attr_names)
-        if "correction" in given and "ddof" in self.op._attr_names:  # the Array API's word
+        refuse_in_place(self.called, given, self.known)
+        if "correction" in given and "ddof" in self.known:  # the Array API's word
             given["ddof"] = given.pop("correction")
-        dtype = given.pop("dtype", None) if "dtype" not in self.op._attr_names else None
-        attrs = {n: plain(self.called, n, value) for n, value in given.items() if self.wanted(n, value)}
+        dtype = given.pop("dtype", None) if "dtype" not in self.known else None
+        attrs = {n: value for n, value in given.items() if self.wanted(n, value)}
+        if isinstance(self.op, Op):
+            attrs = {n: plain(self.called, n, value) for n, value in attrs.items()}
         if dtype is not None:
             arrays = tuple(converted(self.called, a, dtype) for a in arrays)
         return self.op(*arrays, **{**self.fixed, **attrs})
@@ -131,6 +152,8 @@ class Binding:
             if len(args) > self.count:
                 given["out"] = args[self.count :]
             return args[: self.count], given
+        if self.variadic and not self.sequence:
+            return args, given
         if len(args) > len(self.names):
             raise TypeError(f"{self.called} takes at most {len(self.names)} positional arguments, got {len(args)}.")
         for n, value in zip(self.names, args, strict=False):
@@ -138,7 +161,7 @@ class Binding:
                 raise TypeError(f"{self.called} got {n!r} twice.")
             given[n] = value
         arrays = [given.pop(n) for n in self.names[: self.count] if n in given]
-        return tuple(arrays[0]) if self.variadic and arrays else tuple(arrays), given
+        return tuple(arrays[0]) if self.sequence and arrays else tuple(arrays), given
 
     def wanted(self, name: str, value: Any) -> bool:
         """Is this argument an attribute of the op? Arguments that say nothing are passed over.
@@ -146,7 +169,7 @@ class Binding:
         Raises:
             TypeError: if it would change the result and the op does not know it.
         """
-        if name in self.op._attr_names:
+        if name in self.known:
             return value is not NO_VALUE
         if value is None or value is False or value is NO_VALUE or name in ("casting", "subok"):
             return False
@@ -154,7 +177,7 @@ class Binding:
             return False
         if name == "order" and (self.ufunc or value in ("K", "A")):
             return False
-        known = ", ".join(sorted(self.op._attr_names)) or "none"
+        known = ", ".join(sorted(self.known)) or "none"
         raise TypeError(f"{self.called} of a Value does not take {name}={value!r}; keyword arguments it takes: {known}.")
 
 
@@ -216,6 +239,8 @@ def apply(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         TypeError: if nothing does.
     """
     found = find(function)
+    if function in IN_PLACE:
+        raise TypeError(f"{name_of(function)} writes in place, which cannot be differentiated: write y = x.at[index].set(value), a new Value.")
     if found is None:
         raise refusal(name_of(function), (*args, *kwargs.values()))
     if "out" in kwargs and kwargs["out"] is not None:
@@ -257,3 +282,6 @@ def refusal(called: str, args: Iterable[Any]) -> TypeError:
         f"{called} has no derivative here, so it cannot take {what}. Write it with functions of autograd_nn.numpy, add it "
         "as an op of your own (autograd_nn.op), or, outside the graph, use v.data or v.detach()."
     )
+
+
+FUNCTIONS.update(compositions())

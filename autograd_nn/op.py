@@ -205,11 +205,13 @@ class Op:
         if cls.interpreter is not None:
             return cls.interpreter(self, args, attrs)
         for key, value in attrs.items():
-            if isinstance(value, Node):
-                raise TypeError(
-                    f"{self.name}: {key} wanted a plain Python value, since no gradient flows to it; got {describe(value)}. "
-                    f"Write {key}=int(v), float(v) or v.data."
-                )
+            if type(value) not in PLAIN:
+                if isinstance(value, Node):
+                    raise TypeError(
+                        f"{self.name}: {key} wanted a plain Python value, since no gradient flows to it; got "
+                        f"{describe(value)}. Write {key}=int(v), float(v) or v.data."
+                    )
+                attrs[key] = plain(value)
         mode = modes.current
         if mode is not None and not mode.recording:
             out = self.compute(*[a._data if isinstance(a, Node) else constant_data(self, a) for a in args], **attrs)
@@ -217,10 +219,8 @@ class Op:
 
         parents = args if every else tuple([a if isinstance(a, Node) else cls.leaf(constant_data(self, a)) for a in args])
         serial = next(clock)  # before the data is read: see Node.assign
-        if attrs:
-            attrs = {**self.defaults, **{name: plain(value) for name, value in attrs.items()}}
         data = self.compute(*[p._data for p in parents], **attrs)
-        attrs = attrs or self._shared_attrs
+        attrs = {**self.defaults, **attrs} if attrs else self._shared_attrs
 
         node = cls.__new__(cls)
         node._data = data

@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 Function = Callable[..., Any]
+ARRAY = np.empty(0)  # an example of an array, for `plain`
 
 
 def grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
@@ -303,7 +304,7 @@ class Run(NamedTuple):
                     pulled = vmap(lambda s: self.leaves([output], s))(seeds)
         wanted = [output.shape + x.shape for x in self.inputs]
         shaped = [c if shape(c) == s else reshape(c, shape=s) for c, s in zip(pulled, wanted, strict=True)]
-        return self.structure([c if isinstance(c, (float, Node)) else np.asarray(c) for c in shaped])
+        return self.structure([self.give(c, x if n == 1 else ARRAY, self.lift) for c, x in zip(shaped, self.given, strict=True)])
 
     def leaves(self, outputs: Sequence[Node], seed: Node) -> list[Any]:
         """Return the cotangents of the inputs as nodes in a list."""

@@ -17,9 +17,9 @@ import autograd_nn
 from autograd_nn import OPS, Op
 
 OP_PAGE = """\
-Every operation that has a node of its own in a graph, read from `autograd_nn.OPS`. Functions composed of them are in the
-API reference. *Domain* is the open set on which the rule is an ordinary derivative; *kinks* say what the rule returns
-elsewhere. Arrays are positional arguments, attributes go by keyword.
+Every operation that has a node of its own in a graph, read from `autograd_nn.OPS`. Functions composed of them are in
+the API reference. *Domain* is the open set on which the rule is an ordinary derivative; *kinks* say what the rule
+returns elsewhere. Arrays are positional arguments, attributes go by keyword.
 
 """
 NOT_A_PAGE = ("autograd_nn.ops", "autograd_nn.__main__")  # ops have the table

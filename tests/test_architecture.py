@@ -29,7 +29,7 @@ LAYERS = (
     ("ops",),
     ("backward", "numpy_protocol"),
     ("value",),
-    ("functions", "numpy", "transforms", "testing", "compiler"),
+    ("functions", "numpy", "vmap", "transforms", "testing", "compiler"),
     ("nn", "optim", "data"),
     ("training", "saving", "export", "sklearn"),
     ("cli", "playground", "report", "plot", "pytest_plugin", "__main__"),
@@ -39,6 +39,7 @@ GRAPH_ONLY = ("visualize", "compiler.passes", "compiler.memory", "compiler.plan"
 # Imports under `if TYPE_CHECKING` that point up: an annotation, nothing happens at run time.
 ANNOTATIONS = {
     ("graph", "op"): "Node.op is an Op; the graph never calls it",
+    ("graph", "visualize.drawing"): "what draw() returns; the package sets the method",
 }
 # Derivative rules live in ops/. The exceptions, with the reason.
 RULES_ELSEWHERE = {

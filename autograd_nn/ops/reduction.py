@@ -68,7 +68,9 @@ REDUCTION = (
 )
 """The usual cases of a reduction that has a value for one element or more."""
 EMPTY = (Case((0,)), Case((0, 3), axis=0), Case((2, 0), axis=-1, keepdims=True))
-DISTINCT = tuple(Case(*case.arguments, distinct=True, **case.attrs) for case in REDUCTION if case.attrs.get("axis") != ())
+DISTINCT = tuple(
+    Case(*case.arguments, distinct=True, **case.attrs) for case in REDUCTION if case.attrs.get("axis") != ()
+)
 
 
 def expand(y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
@@ -155,7 +157,9 @@ def var(x, *, axis=None, ddof=0, keepdims=False):
 
 
 var.defvjp(
-    lambda g, ans, x, axis, ddof, keepdims: expand(g * 2.0 / freedom(x, axis, ddof), x, axis, keepdims) * deviation(x, axis)
+    lambda g, ans, x, axis, ddof, keepdims: (
+        expand(g * 2.0 / freedom(x, axis, ddof), x, axis, keepdims) * deviation(x, axis)
+    )
 )
 
 
@@ -286,7 +290,17 @@ def reverse_cumsum(g: Any, axis: int) -> Any:
 cumsum.defvjp(lambda g, ans, x, axis: reshape(reverse_cumsum(g, axis or 0), shape=shape_of(x)))
 
 
-@op("rᵢ=b+ar", complex=True, cases=(Case((4,), (4,)), Case((3, 2), (3, 2)), Case((3, 2), (3, 2), reverse=True), Case((1,), (1,)), Case((0,), (0,))))
+@op(
+    "rᵢ=b+ar",
+    complex=True,
+    cases=(
+        Case((4,), (4,)),
+        Case((3, 2), (3, 2)),
+        Case((3, 2), (3, 2), reverse=True),
+        Case((1,), (1,)),
+        Case((0,), (0,)),
+    ),
+)
 def recurrence(a, b, *, reverse=False):
     """First-order linear recurrence along axis 0: rᵢ = bᵢ + aᵢ rᵢ₋₁ with r₋₁ = 0; rᵢ = bᵢ + aᵢ rᵢ₊₁ if reversed.
 
@@ -423,7 +437,12 @@ def all(x, *, axis=None, keepdims=False):
     return np.all(x, axis=axis, keepdims=keepdims)
 
 
-@op("≠0", numpy=np.count_nonzero, instead="A count does not change a little: use a sum of smooth steps such as sigmoid(k * x).", **LOGIC)
+@op(
+    "≠0",
+    numpy=np.count_nonzero,
+    instead="A count does not change a little: use a sum of smooth steps such as sigmoid(k * x).",
+    **LOGIC,
+)
 def count_nonzero(x, *, axis=None, keepdims=False):
     """Number of elements that are not 0. No derivative."""
     return np.count_nonzero(x, axis=axis, keepdims=keepdims)

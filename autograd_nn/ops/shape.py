@@ -17,6 +17,7 @@ from ..graph import shape as shape_of
 from ..op import op
 
 __all__ = [
+    "alias",
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
@@ -66,7 +67,11 @@ LINEAR = {"linear": True, "complex": True}
 # dtypes
 
 
-@op("→", cases=(Case((3,), dtype="float64"), Case("python", dtype="float64"), Case((2,), dtype="float32", order=0)), **LINEAR)
+@op(
+    "→",
+    cases=(Case((3,), dtype="float64"), Case("python", dtype="float64"), Case((2,), dtype="float32", order=0)),
+    **LINEAR,
+)
 def cast(x, *, dtype):
     """Convert to a dtype by name; "python" for a Python float. The real part, if a complex number becomes real."""
     if dtype == "python":
@@ -115,7 +120,13 @@ SMALL = 4096  # elements; writing so few out is faster than NumPy makes a view, 
 @op(
     "↗",
     numpy=np.broadcast_to,
-    cases=(Case((3,), shape=(2, 3)), Case((), shape=(2,)), Case((2, 1), shape=(4, 2, 3)), Case((0,), shape=(2, 0)), Case((1,), shape=(5000,))),
+    cases=(
+        Case((3,), shape=(2, 3)),
+        Case((), shape=(2,)),
+        Case((2, 1), shape=(4, 2, 3)),
+        Case((0,), shape=(2, 0)),
+        Case((1,), shape=(5000,)),
+    ),
     **LINEAR,
 )
 def broadcast_to(x, *, shape):
@@ -133,17 +144,23 @@ def broadcast_to(x, *, shape):
 broadcast_to.defvjp(lambda g, ans, x, shape: g)  # the walk sums over what was broadcast
 
 
-@op("Σ↘", cases=(Case((2, 3), shape=(3,)), Case((2, 3), shape=()), Case((4, 2, 3), shape=(2, 1)), Case((2, 0), shape=(2, 1))), **LINEAR)
+@op(
+    "Σ↘",
+    cases=(Case((2, 3), shape=(3,)), Case((2, 3), shape=()), Case((4, 2, 3), shape=(2, 1)), Case((2, 0), shape=(2, 1))),
+    **LINEAR,
+)
 def sum_to(x, *, shape):
     """Sum over axes until `shape`, which broadcasts to the shape of x, is left. Adjoint of `broadcast_to`."""
     came = shape_of(x)
     extra = len(came) - len(shape)
+    if extra == 1 and came[1:] == shape:  # a bias and its batch: the usual case
+        return np.add.reduce(x, axis=0)
     if extra < 0 or any(n not in (1, m) for n, m in zip(shape, came[extra:], strict=True)):
         raise ValueError(f"wanted a shape that broadcasts to {came}, got {shape}")
-    if extra == 1 and len(came) == 2 and came[1:] == shape:
-        return np.add.reduce(x, axis=0)
+    if not shape:
+        return np.add.reduce(x, axis=None)
     axes = (*range(extra), *(extra + i for i, n in enumerate(shape) if n == 1 != came[extra + i]))
-    return np.add.reduce(x, axis=axes, keepdims=True).reshape(shape) if shape else np.add.reduce(x, axis=None)
+    return np.add.reduce(x, axis=axes, keepdims=True).reshape(shape)
 
 
 sum_to.defvjp(lambda g, ans, x, shape: broadcast_to(g, shape=shape_of(x)))
@@ -218,7 +235,12 @@ def matrix_transpose(x):
 matrix_transpose.defvjp(lambda g, ans, x: matrix_transpose(g))
 
 
-@op("⇄", numpy=np.swapaxes, cases=(Case((2, 3), axis1=0, axis2=1), Case((2, 3, 4), axis1=-1, axis2=0), Case((2,), axis1=0, axis2=0)), **LINEAR)
+@op(
+    "⇄",
+    numpy=np.swapaxes,
+    cases=(Case((2, 3), axis1=0, axis2=1), Case((2, 3, 4), axis1=-1, axis2=0), Case((2,), axis1=0, axis2=0)),
+    **LINEAR,
+)
 def swapaxes(x, *, axis1, axis2):
     """Two axes swapped."""
     return np.swapaxes(x, axis1, axis2)
@@ -230,7 +252,11 @@ swapaxes.defvjp(lambda g, ans, x, axis1, axis2: swapaxes(g, axis1=axis1, axis2=a
 @op(
     "⇄",
     numpy=np.moveaxis,
-    cases=(Case((2, 3, 4), source=0, destination=-1), Case((2, 3, 4), source=(0, -1), destination=(1, 0)), Case((2, 3), source=1, destination=1)),
+    cases=(
+        Case((2, 3, 4), source=0, destination=-1),
+        Case((2, 3, 4), source=(0, -1), destination=(1, 0)),
+        Case((2, 3), source=1, destination=1),
+    ),
     **LINEAR,
 )
 def moveaxis(x, *, source, destination):
@@ -254,7 +280,14 @@ def rollaxis(x, *, axis, start=0):
 @op(
     "squeeze",
     numpy=np.squeeze,
-    cases=(Case((2, 1, 3, 1)), Case((2, 1, 1), axis=-1), Case((1, 2, 1), axis=(0, 2)), Case((1,)), Case((2,)), Case("python")),
+    cases=(
+        Case((2, 1, 3, 1)),
+        Case((2, 1, 1), axis=-1),
+        Case((1, 2, 1), axis=(0, 2)),
+        Case((1,)),
+        Case((2,)),
+        Case("python"),
+    ),
     **LINEAR,
 )
 def squeeze(x, *, axis=None):
@@ -268,7 +301,14 @@ squeeze.defvjp(lambda g, ans, x, axis: reshape(g, shape=shape_of(x)))
 @op(
     "expand",
     numpy=np.expand_dims,
-    cases=(Case((2, 3), axis=0), Case((2, 3), axis=-1), Case((2,), axis=(0, -1)), Case((), axis=0), Case("python", axis=0), Case((0,), axis=1)),
+    cases=(
+        Case((2, 3), axis=0),
+        Case((2, 3), axis=-1),
+        Case((2,), axis=(0, -1)),
+        Case((), axis=0),
+        Case("python", axis=0),
+        Case((0,), axis=1),
+    ),
     **LINEAR,
 )
 def expand_dims(x, *, axis):
@@ -299,7 +339,19 @@ def atleast_3d(x):
 # the same elements in another order
 
 
-@op("flip", numpy=np.flip, cases=(Case((3,)), Case((2, 3)), Case((2, 3), axis=-1), Case((2, 3, 2), axis=(0, 2)), Case(()), Case((0, 2), axis=0)), **LINEAR)
+@op(
+    "flip",
+    numpy=np.flip,
+    cases=(
+        Case((3,)),
+        Case((2, 3)),
+        Case((2, 3), axis=-1),
+        Case((2, 3, 2), axis=(0, 2)),
+        Case(()),
+        Case((0, 2), axis=0),
+    ),
+    **LINEAR,
+)
 def flip(x, *, axis=None):
     """Order of the elements reversed along axes; along all of them if axis is None."""
     return np.flip(x, axis)
@@ -338,10 +390,19 @@ def roll(x, *, shift, axis=None):
     return np.roll(x, shift, axis)
 
 
-roll.defvjp(lambda g, ans, x, shift, axis: roll(g, shift=tuple(-s for s in shift) if isinstance(shift, tuple) else -shift, axis=axis))
+roll.defvjp(
+    lambda g, ans, x, shift, axis: roll(
+        g, shift=tuple(-s for s in shift) if isinstance(shift, tuple) else -shift, axis=axis
+    )
+)
 
 
-@op("↺", numpy=np.rot90, cases=(Case((2, 3)), Case((2, 3), k=2), Case((2, 3), k=-1), Case((2, 3, 4), k=3, axes=(1, 2)), Case((0, 2))), **LINEAR)
+@op(
+    "↺",
+    numpy=np.rot90,
+    cases=(Case((2, 3)), Case((2, 3), k=2), Case((2, 3), k=-1), Case((2, 3, 4), k=3, axes=(1, 2)), Case((0, 2))),
+    **LINEAR,
+)
 def rot90(x, *, k=1, axes=(0, 1)):
     """Rotated by k quarter turns, from the first of two axes towards the second."""
     return np.rot90(x, k, axes)
@@ -406,7 +467,15 @@ def repeat(x, *, repeats, axis=None):
     return np.repeat(x, repeats, axis)
 
 
-@op("Σrepeat", cases=(Case((6,), shape=(3,), repeats=2), Case((2, 3), shape=(2, 3), repeats=(2, 0, 1), axis=1), Case((12,), shape=(2, 3), repeats=2)), **LINEAR)
+@op(
+    "Σrepeat",
+    cases=(
+        Case((6,), shape=(3,), repeats=2),
+        Case((2, 3), shape=(2, 3), repeats=(2, 0, 1), axis=1),
+        Case((12,), shape=(2, 3), repeats=2),
+    ),
+    **LINEAR,
+)
 def repeat_transpose(x, *, shape, repeats, axis=None):
     """Sum over the copies that `repeat` made of each element of an array of a given shape. Adjoint of `repeat`."""
     rows = np.reshape(x, -1) if axis is None else np.moveaxis(x, axis, 0)
@@ -441,7 +510,10 @@ def meshgrid(*xs, indexing="xy"):
     lengths = [1] * len(xs)
     for x, place in zip(xs, places, strict=True):
         lengths[place] = math.prod(shape_of(x))
-    lines = [reshape(x, shape=tuple(-1 if i == place else 1 for i in range(len(xs)))) for x, place in zip(xs, places, strict=True)]
+    lines = [
+        reshape(x, shape=tuple(-1 if i == place else 1 for i in range(len(xs))))
+        for x, place in zip(xs, places, strict=True)
+    ]
     return tuple(broadcast_to(line, shape=tuple(lengths)) for line in lines)
 
 
@@ -452,7 +524,11 @@ PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 
 def pad_pairs(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
     """Return (before, after) for each axis."""
-    return [(int(before), int(after)) for before, after in np.broadcast_to(np.asarray(pad_width), (ndim, 2))]
+    return (
+        [(int(before), int(after)) for before, after in np.broadcast_to(np.asarray(pad_width), (ndim, 2))]
+        if ndim
+        else []
+    )
 
 
 @op(
@@ -469,7 +545,7 @@ def pad_pairs(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
         Case((3, 2), pad_width=(2, 1), mode="symmetric"),
         Case((3, 2), pad_width=((4, 1), (0, 3)), mode="wrap"),
         Case((0, 2), pad_width=1),
-        Case((), pad_width=()),
+        Case((), pad_width=0),
     ),
 )
 def pad(x, *, pad_width, mode="constant", constant_values=0):
@@ -479,7 +555,9 @@ def pad(x, *, pad_width, mode="constant", constant_values=0):
     element ("reflect", "symmetric"), or what stands at the other end ("wrap").
     """
     if mode not in PAD_MODES:
-        raise ValueError(f"wanted mode {', '.join(PAD_MODES)}; got {mode!r}, which is no copy of elements: compute it and concatenate")
+        raise ValueError(
+            f"wanted mode {', '.join(PAD_MODES)}; got {mode!r}, which is no copy of elements: compute it and concatenate"
+        )
     x = np.asarray(x)
     if mode != "constant":
         return np.pad(x, pad_width, mode)
@@ -488,12 +566,23 @@ def pad(x, *, pad_width, mode="constant", constant_values=0):
     pairs = pad_pairs(pad_width, x.ndim)
     if any(n < 0 for pair in pairs for n in pair):
         raise ValueError("wanted widths of 0 or more; to remove elements write x[i:j]")
-    out = np.full([before + n + after for n, (before, after) in zip(x.shape, pairs, strict=True)], constant_values, x.dtype)
+    out = np.full(
+        [before + n + after for n, (before, after) in zip(x.shape, pairs, strict=True)], constant_values, x.dtype
+    )
     out[tuple(slice(before, before + n) for n, (before, after) in zip(x.shape, pairs, strict=True))] = x
     return out
 
 
-@op("crop", cases=(Case((5,), pad_width=2), Case((3, 4), pad_width=((1, 0), (0, 3))), Case((2,), pad_width=1), Case((), pad_width=())), **LINEAR)
+@op(
+    "crop",
+    cases=(
+        Case((5,), pad_width=2),
+        Case((3, 4), pad_width=((1, 0), (0, 3))),
+        Case((2,), pad_width=1),
+        Case((), pad_width=()),
+    ),
+    **LINEAR,
+)
 def crop(x, *, pad_width):
     """The border that `pad` puts around an array, removed: (before, after) elements for each axis."""
     x = np.asarray(x)
@@ -527,9 +616,9 @@ def pad_transpose(x, *, pad_width, mode):
 
 
 pad.defvjp(
-    lambda g, ans, x, pad_width, mode, constant_values: crop(g, pad_width=pad_width)
-    if mode == "constant"
-    else pad_transpose(g, pad_width=pad_width, mode=mode)
+    lambda g, ans, x, pad_width, mode, constant_values: (
+        crop(g, pad_width=pad_width) if mode == "constant" else pad_transpose(g, pad_width=pad_width, mode=mode)
+    )
 )
 pad_transpose.defvjp(lambda g, ans, x, pad_width, mode: pad(g, pad_width=pad_width, mode=mode))
 
@@ -566,14 +655,20 @@ def concatenate_vjp(position, g, ans, *xs, axis):
     return reshape(crop(g, pad_width=tuple(width if i == at else (0, 0) for i in range(ndim))), shape=here)
 
 
-
 concatenate.defvjp(concatenate_vjp)
 
 
 @op(
     "stack",
     numpy=np.stack,
-    cases=(Case((2, 3), (2, 3)), Case((2,), (2,), (2,), axis=-1), Case((), ()), Case("python", "python"), Case((2, 3), (2, 3), axis=1), Case((0,), (0,))),
+    cases=(
+        Case((2, 3), (2, 3)),
+        Case((2,), (2,), (2,), axis=-1),
+        Case((), ()),
+        Case("python", "python"),
+        Case((2, 3), (2, 3), axis=1),
+        Case((0,), (0,)),
+    ),
     **LINEAR,
 )
 def stack(*xs, axis=0):
@@ -636,7 +731,11 @@ def diagonal(x, *, offset=0, axis1=0, axis2=1):
 
 @op(
     "embed diagonal",
-    cases=(Case((3,), shape=(3, 3)), Case((2,), shape=(2, 3), offset=1), Case((3, 2), shape=(2, 3, 4), offset=1, axis1=-1, axis2=0)),
+    cases=(
+        Case((3,), shape=(3, 3)),
+        Case((2,), shape=(2, 3), offset=1),
+        Case((3, 1), shape=(2, 3, 4), offset=1, axis1=-1, axis2=0),
+    ),
     **LINEAR,
 )
 def diagonal_embed(x, *, shape, offset=0, axis1=0, axis2=1):
@@ -650,7 +749,9 @@ def diagonal_embed(x, *, shape, offset=0, axis1=0, axis2=1):
 
 
 diagonal.defvjp(
-    lambda g, ans, x, offset, axis1, axis2: diagonal_embed(g, shape=shape_of(x), offset=offset, axis1=axis1, axis2=axis2)
+    lambda g, ans, x, offset, axis1, axis2: diagonal_embed(
+        g, shape=shape_of(x), offset=offset, axis1=axis1, axis2=axis2
+    )
 )
 diagonal_embed.defvjp(
     lambda g, ans, x, shape, offset, axis1, axis2: diagonal(g, offset=offset, axis1=axis1, axis2=axis2)
@@ -680,7 +781,13 @@ diagflat.defvjp(lambda g, ans, x, k: reshape(diagonal(g, offset=k), shape=shape_
 @op(
     "tr",
     numpy=np.trace,
-    cases=(Case((3, 3)), Case((2, 3), offset=1), Case((2, 3), offset=-4), Case((2, 3, 4), axis1=-1, axis2=0), Case((0, 0))),
+    cases=(
+        Case((3, 3)),
+        Case((2, 3), offset=1),
+        Case((2, 3), offset=-4),
+        Case((2, 3, 4), axis1=-1, axis2=0),
+        Case((0, 0)),
+    ),
     **LINEAR,
 )
 def trace(x, *, offset=0, axis1=0, axis2=1):
@@ -699,7 +806,12 @@ def trace_vjp(g, ans, x, offset, axis1, axis2):
 trace.defvjp(trace_vjp)
 
 
-@op("◣", numpy=np.tril, cases=(Case((3, 3)), Case((2, 3), k=1), Case((2, 3, 2), k=-1), Case((3,)), Case((0, 2))), **LINEAR)
+@op(
+    "◣",
+    numpy=np.tril,
+    cases=(Case((3, 3)), Case((2, 3), k=1), Case((2, 3, 2), k=-1), Case((3,)), Case((0, 2))),
+    **LINEAR,
+)
 def tril(x, *, k=0):
     """Lower triangle: elements above diagonal k are 0."""
     return np.tril(x, k)
@@ -708,7 +820,12 @@ def tril(x, *, k=0):
 tril.defvjp(lambda g, ans, x, k: tril(g, k=k))
 
 
-@op("◥", numpy=np.triu, cases=(Case((3, 3)), Case((2, 3), k=1), Case((2, 3, 2), k=-1), Case((3,)), Case((0, 2))), **LINEAR)
+@op(
+    "◥",
+    numpy=np.triu,
+    cases=(Case((3, 3)), Case((2, 3), k=1), Case((2, 3, 2), k=-1), Case((3,)), Case((0, 2))),
+    **LINEAR,
+)
 def triu(x, *, k=0):
     """Upper triangle: elements below diagonal k are 0."""
     return np.triu(x, k)

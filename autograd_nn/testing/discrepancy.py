@@ -222,13 +222,13 @@ def compare(
         for level in range(1, order + 1):
             full = function
             outputs = full.numbers(list(arrays))
-            keep = [j for j, out in enumerate(outputs) if kind(out) in "fc"]
+            # A gradient that is not finite has no derivative; that it is not finite was compared one level below.
+            keep = [j for j, out in enumerate(outputs) if kind(out) in "fc" and np.all(np.isfinite(out))]
             function = Selected(full, keep) if len(keep) < len(outputs) else full
             outputs = [outputs[j] for j in keep]
             eps = max([np.finfo(np.asarray(out).dtype).eps for out in outputs], default=2.0**-52)
             at = Comparison(function, list(arrays), outputs, float(eps))
-            weights = [np.where(np.isfinite(out), random_like(out, rng), 0.0).astype(np.asarray(out).dtype) for out in outputs]
-            weights = [float(w) if type(out) is float else w for w, out in zip(weights, outputs, strict=True)]
+            weights = [random_like(out, rng) for out in outputs]
             found = compare_first(at, weights, level, modes, rtol * max(1.0, eps / 2e-13), atol, rng, which)
             if found is not None:
                 return found
@@ -272,7 +272,7 @@ def compare_first(
             return Discrepancy(level, "vjp", i, problem=f"the gradient has {came}, not those of the argument: {np.shape(x)}, {np.asarray(x).dtype}")
         if not np.size(x):
             continue
-        v = random_like(x, rng) * np.maximum(1.0, np.abs(x))
+        v = random_like(x, rng) * np.where(np.isfinite(x), np.maximum(1.0, np.abs(x)), 0.0)  # infinity, as a limit, stays
         v = float(v) if type(x) is float else np.asarray(v, dtype=x.dtype)
         numeric = at.numeric(i, v, weights)
         for mode in modes:

@@ -100,10 +100,13 @@ def stages(graph: Graph, limit: int) -> list[Box]:
     depth: dict[Node, int] = {}
     for node in graph.nodes:
         depth[node] = 1 + max((depth[parent] for parent in node.parents), default=-1)
-    for node in reversed(graph.nodes):  # leaves stand just before their first use
+    first_use: dict[Node, int] = {}
+    for node in graph.nodes:
         for parent in node.parents:
             if parent.op is None:
-                depth[parent] = min(depth[parent] or len(depth), depth[node] - 1)
+                first_use[parent] = min(first_use.get(parent, depth[node]), depth[node])
+    for leaf, use in first_use.items():  # leaves stand just before their first use
+        depth[leaf] = use - 1
     deepest = max(depth.values(), default=0)
     share = max(1, limit // 3)
     count = min(share, deepest + 1)

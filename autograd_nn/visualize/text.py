@@ -12,8 +12,7 @@ from ..graph import Graph, Node
 __all__ = ["array_lines", "as_graph", "attrs_text", "counted", "finite", "number", "plain", "plural", "shape_text", "summary"]
 
 JOINERS = "\u200c\u200d"  # needed inside Persian words and emoji; harmless
-SMALL = 12  # arrays of at most so many elements are shown in full
-WIDE = 6  # columns
+ROWS, COLUMNS = 3, 4  # arrays up to this size are shown in full
 
 
 def as_graph(source: Any) -> Graph:
@@ -46,8 +45,8 @@ def plain(text: str, limit: int = 40) -> str:
     return "".join(c if c.isprintable() or c in JOINERS else ascii(c)[1:-1] for c in short)
 
 
-def number(x: Any) -> str:
-    """Return a number with four significant digits, as short as it goes.
+def number(x: Any, digits: int = 4) -> str:
+    """Return a number with so many significant digits, as short as it goes.
 
     >>> [number(x) for x in (2.0, -6.88137, 1e-12, 123456.0, True, 1 - 2j)]
     ['2', '-6.881', '1e-12', '123456', 'True', '1-2j']
@@ -57,7 +56,7 @@ def number(x: Any) -> str:
         return str(x)
     if isinstance(x, float) and x == int(x if np.isfinite(x) else 0) and abs(x) < 1e6:
         return str(int(x))
-    return f"{x:.4g}"
+    return f"{x:.{digits}g}"
 
 
 def shape_text(data: Any) -> str:
@@ -88,10 +87,10 @@ def summary(data: Any) -> str:
     good = array if array.dtype.kind in "iu" else array[np.isfinite(array)]
     parts = []
     if good.size and array.dtype.kind == "c":
-        parts += [f"mean {number(good.mean())}", f"|x| {number(abs(good).min())} … {number(abs(good).max())}"]
+        parts += [f"mean {number(good.mean(), 3)}", f"|x| {number(abs(good).min(), 3)} … {number(abs(good).max(), 3)}"]
     elif good.size:
         with np.errstate(over="ignore"):
-            parts += [f"mean {number(good.mean(dtype=float))}", f"{number(good.min())} … {number(good.max())}"]
+            parts += [f"mean {number(good.mean(dtype=float), 3)}", f"{number(good.min(), 3)} … {number(good.max(), 3)}"]
     if good.size < array.size:
         nans = int(np.isnan(array).sum())
         parts += [f"{nans} nan"] if nans else []
@@ -110,7 +109,7 @@ def array_lines(data: Any) -> list[str]:
     array = np.asarray(data)
     if array.ndim == 0:
         return [number(array)]
-    if not 0 < array.size <= SMALL or array.ndim > 2 or array.shape[-1] > WIDE:
+    if not array.size or array.ndim > 2 or array.shape[-1] > COLUMNS or (array.ndim == 2 and len(array) > ROWS):
         return [summary(array)]
     return [f"[{' '.join(map(number, row))}]" for row in np.atleast_2d(array)]
 
@@ -143,9 +142,9 @@ def differs(x: Any, y: Any) -> bool:
     return not (same if isinstance(same, bool) else x is y)
 
 
-def plural(count: int, noun: str) -> str:
+def plural(count: int, noun: str, many: str = "") -> str:
     """Return "1 node", "2,000 nodes"."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return f"{count:,} {noun if count == 1 else many or noun + 's'}"
 
 
 def counted(words: Iterable[str], limit: int = 3) -> str:
