@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from . import numpy  # enters the compositions behind np.f(value), and is what v.__array_namespace__() returns
 from .backward import cotangents
 from .graph import Edge, Graph, Node, name_scope, no_grad, topological_order
 from .op import OPS, Op, op
@@ -10,7 +11,7 @@ from .value import Value, zero_grad
 
 __version__ = "0.1.0"
 
-__all__ = ["OPS", "Edge", "Graph", "Node", "Op", "Value", "cotangents", "name_scope", "no_grad", "op", "topological_order", "zero_grad"]
+__all__ = ["OPS", "Edge", "Graph", "Node", "Op", "Value", "cotangents", "name_scope", "no_grad", "numpy", "op", "topological_order", "zero_grad"]
 
 
 def _on_first_use(name: str, doc: str) -> Callable[..., Any]:

@@ -74,6 +74,8 @@ def backward(output: Node, seed: Any = None, *, retain: str = "all") -> None:
     if not output.requires_grad:
         raise ValueError(why_no_gradient(output))
     table = walk([output], [check_seed(output, seed)], release=retain == "leaves")
+    if not any(node.op is None for node in table):
+        raise ValueError(why_no_gradient(output))
     with _accumulating:
         for node, g in table.items():
             node._grad = g if node._grad is None else node._grad + g
@@ -276,10 +278,13 @@ def run_hooks(node: Node, g: Any) -> Any:
 def why_no_gradient(output: Node) -> str:
     """Say why nothing that the output depends on gets a gradient, and what to write instead."""
     for node in reversed(topological_order([output])):
-        if node.op is not None and not node.op.differentiable and any(p.requires_grad for p in node.parents):
+        op = node.op
+        wanting = [i for i, p in enumerate(node.parents) if p.requires_grad]
+        if op is not None and wanting and not (op.differentiable and any(op.rule(i) for i in wanting)):
             source = f" (line {node.source[1]} of {node.source[0]}: {node.source[2]})" if node.source else ""
-            instead = node.op.instead or "Compute the loss from the values before it."
-            return f"backward: {node.op.name!r}{source} has no derivative, so no gradient passes it. {instead}"
+            instead = op.instead or "Compute the loss from the values before it."
+            what = "has no derivative" if not op.differentiable else f"has no derivative with respect to argument {wanting[0]}"
+            return f"backward: {op.name!r}{source} {what}, so no gradient passes it. {instead}"
     return (
         f"backward: {describe(output)} depends on nothing that requires grad. Make the inputs that you want gradients "
         "of with Value(x), use them outside no_grad(), and do not detach() them."

@@ -57,7 +57,7 @@ def compositions() -> dict[Any, Callable[..., Any]]:
         for name in getattr(module, "__all__", ()):
             function = getattr(module, name)
             if inspect.isfunction(function):
-                for place in (np, np.linalg if module.__name__.endswith("linalg") else None, np.fft if module.__name__.endswith("fft") else None):
+                for place in (np, np.linalg, np.fft):
                     numpy_function = getattr(place, name, None)
                     if numpy_function is not None and numpy_function not in IN_PLACE:
                         found[numpy_function] = adapt(function, numpy_function)
@@ -124,7 +124,9 @@ class Binding:
         self.ufunc = isinstance(function, np.ufunc)
         self.count = function.nin if isinstance(function, np.ufunc) else len(read.args)
         self.variadic = read.variadic
-        self.sequence = read.variadic and inspect.Parameter.VAR_POSITIONAL not in {p.kind for p in parameters.values()}
+        any_number = inspect.Parameter.VAR_POSITIONAL in {p.kind for p in parameters.values()}
+        self.sequence = self.variadic and not any_number
+        self.each = any_number and not self.variadic  # np.atleast_1d(x, y): one after the other
         self.known = read._attr_names
         self.names = [n for n, p in parameters.items() if p.kind in positional]
         self.defaults = {n: p.default for n, p in parameters.items() if p.default not in (p.empty, NO_VALUE)}
@@ -134,6 +136,8 @@ class Binding:
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not kwargs and len(args) == self.count and not self.variadic:
             return self.op(*args, **self.fixed)
+        if self.each:
+            return tuple(self.op(x, **kwargs) for x in args)
         arrays, given = self.split(args, dict(kwargs))
         refuse_in_place(self.called, given, self.known)
         if "correction" in given and "ddof" in self.known:  # the Array API's word

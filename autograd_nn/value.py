@@ -12,7 +12,7 @@ from .backward import backward
 from .graph import NO_ATTRS, Node, describe, read_only
 from .numpy_protocol import array_function, array_ufunc
 from .op import Op
-from .ops import arithmetic, comparison, elementary, indexing, linalg, reduction, shape, sorting
+from .ops import arithmetic, comparison, elementary, indexing, product, reduction, shape, sorting
 from .ops.arithmetic import add, divide, floor_divide, mul, negative, power, power_of, remainder, subtract
 
 __all__ = ["Hook", "Value", "zero_grad"]
@@ -263,10 +263,10 @@ class Value(Node):
         return power(other, self)
 
     def __matmul__(self, other: Any) -> Self:
-        return linalg.matmul(self, other)
+        return product.matmul(self, other)
 
     def __rmatmul__(self, other: Any) -> Self:
-        return linalg.matmul(other, self)
+        return product.matmul(other, self)
 
     def __neg__(self) -> Self:
         return negative(self)
@@ -299,16 +299,16 @@ class Value(Node):
         return comparison.not_equal(self, other)
 
     def __invert__(self) -> Self:
-        return comparison.logical_not(self)
+        return comparison.bitwise_not(self)
 
     def __and__(self, other: Any) -> Self:
-        return comparison.logical_and(self, other)
+        return comparison.bitwise_and(self, other)
 
     def __or__(self, other: Any) -> Self:
-        return comparison.logical_or(self, other)
+        return comparison.bitwise_or(self, other)
 
     def __xor__(self, other: Any) -> Self:
-        return comparison.logical_xor(self, other)
+        return comparison.bitwise_xor(self, other)
 
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
@@ -502,7 +502,7 @@ class Value(Node):
 
     def dot(self, other: Any) -> Self:
         """NumPy's dot product."""
-        return linalg.dot(self, other)
+        return product.dot(self, other)
 
     def astype(self, dtype: Any) -> Self:
         """Converted to a dtype; differentiable between floating point types."""

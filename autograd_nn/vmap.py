@@ -146,20 +146,18 @@ class Batch(Value):
         if len(traces) > 1:
             raise ValueError(f"{op.name}: a value of one call of vmap met a value of another: it was kept too long. Return it instead.")
         (some,) = traces.values()
+        attrs = {**op.defaults, **attrs}
+        current = modes.current
+        wanted = op.differentiable and any(isinstance(a, Node) and a.requires_grad for a in args)
+        wanted = wanted and (current is None or current.recording)
+        parents = tuple([a if isinstance(a, Node) else Value.leaf(constant_data(op, a)) for a in args]) if wanted else ()
         serial = next(clock)
         if op is ITEM:
             value = some.value[attrs["index"]]
         else:
-            batched = [type(a) is cls for a in args]
-            size = shape(some.value)[0]
-            value = apply(op, [a.value if type(a) is cls else a for a in args], batched, {**op.defaults, **attrs}, size)
-        wanted = op.differentiable and any(isinstance(a, Node) and a.requires_grad for a in args)
-        current = modes.current
-        if not wanted or (current is not None and not current.recording):
-            node = cls.of(some.trace, value, serial=serial)
-        else:
-            parents = tuple([a if isinstance(a, Node) else Value.leaf(constant_data(op, a)) for a in args])
-            node = cls.of(some.trace, value, op, parents, {**op.defaults, **attrs}, True, serial)
+            operands = [a.value if type(a) is cls else a for a in args]
+            value = apply(op, operands, [type(a) is cls for a in args], attrs, shape(some.value)[0])
+        node = cls.of(some.trace, value, op if wanted else None, parents, attrs, wanted, serial)
         if type(value) is not tuple:
             return node
         return tuple([ITEM(node, index=i) for i in range(len(value))])

@@ -22,7 +22,8 @@ default_role = "py:obj"
 # `Value` is found as autograd_nn.Value and as autograd_nn.value.Value; either is right.
 suppress_warnings = ["ref.python"]
 
-myst_enable_extensions = ["dollarmath", "colon_fence"]
+# No dollarmath: formulas would need a script from the network.
+myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 
 autodoc_typehints = "none"  # docstrings say what arguments mean; the signature shows the rest
@@ -42,3 +43,5 @@ pygments_dark_style = "monokai"
 
 def setup(app):
     app.connect("builder-inited", lambda app: reference.write(Path(app.srcdir) / "generated"))
+    # After napoleon, which has priority 500.
+    app.connect("autodoc-process-docstring", lambda *event: reference.tidy_docstring(event[-1]), priority=600)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -22,14 +24,25 @@ the API reference. *Domain* is the open set on which the rule is an ordinary der
 returns elsewhere. Arrays are positional arguments, attributes go by keyword.
 
 """
+FOR_USERS = (
+    "autograd_nn",
+    "autograd_nn.functions",
+    "autograd_nn.numpy",
+    "autograd_nn.numpy.fft",
+    "autograd_nn.numpy.linalg",
+    "autograd_nn.numpy.random",
+    "autograd_nn.testing",
+    "autograd_nn.testing.strategies",
+    "autograd_nn.transforms",
+    "autograd_nn.visualize",
+)
 NOT_A_PAGE = ("autograd_nn.ops", "autograd_nn.__main__")  # ops have the table
 
 
 def write(folder: Path) -> None:
     """Write all pages into `folder`, without touching those that are right already (Sphinx would read them again)."""
     pages = {f"{module.__name__}.rst": module_page(module) for module in public_modules()}
-    entries = "\n".join(f"   {name.removesuffix('.rst')}" for name in pages)
-    pages["index.rst"] = heading("API reference", "=") + f".. toctree::\n   :maxdepth: 1\n\n{entries}\n"
+    pages["index.rst"] = index([name.removesuffix(".rst") for name in pages])
     pages["ops.rst"] = op_page()
     folder.mkdir(exist_ok=True)
     for old in folder.glob("*.rst"):
@@ -39,6 +52,18 @@ def write(folder: Path) -> None:
         path = folder / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
+
+
+def index(modules: list[str]) -> str:
+    """Return the page that lists the modules: those one imports from first, then those behind them."""
+    text = heading("API reference", "=")
+    for title, names in (
+        ("To import from", [name for name in modules if name in FOR_USERS]),
+        ("Behind them", [name for name in modules if name not in FOR_USERS]),
+    ):
+        entries = "\n".join(f"   {name.removeprefix('autograd_nn.')} <{name}>" for name in names)
+        text += heading(title, "-") + f".. toctree::\n   :maxdepth: 1\n\n{entries}\n\n"
+    return text
 
 
 def public_modules() -> Iterator[ModuleType]:
@@ -62,13 +87,15 @@ def module_page(module: ModuleType) -> str:
             defined.append(f".. autoclass:: {name}\n   :members:\n")
         elif at_home and inspect.isroutine(thing):
             defined.append(f".. autofunction:: {name}\n")
+        elif is_data(thing) and home(name, thing) == module.__name__:
+            defined.append(f".. autodata:: {name}\n   :no-value:\n")
         else:
             collected.append((name, thing))
     text = heading(module.__name__, "=") + f".. automodule:: {module.__name__}\n   :no-members:\n\n"
     text += f".. currentmodule:: {module.__name__}\n\n" + "\n".join(defined)
     if collected:
         rows = (
-            (f"``{name}``", home(thing), first_line(thing))
+            (link(name, thing), f"``{home(name, thing)}``", first_line(thing) or "–")
             for name, thing in sorted(collected, key=lambda c: c[0].lower())
         )
         text += "\n" + table(("name", "written in", "what it is"), rows, (20, 25, 55))
@@ -81,7 +108,7 @@ def op_page() -> str:
     by_module: dict[str, list[Op]] = {}
     for op in OPS.values():
         by_module.setdefault(op.module, []).append(op)
-    for name, ops in sorted(by_module.items()):
+    for name, ops in sorted(by_module.items(), key=lambda item: (item[0].count(".") < 2, item[0])):
         if not name.startswith("autograd_nn."):
             continue  # an op of the user's
         title = name.rpartition(".")[2]
@@ -92,7 +119,7 @@ def op_page() -> str:
 
 def op_row(op: Op) -> tuple[str, ...]:
     """Return the cells of one op."""
-    name = f"``{op.name}``" + (f" {escape(op.label)}" if op.label != op.name else "")
+    name = f"``{op.name}``" + (f" {escape(op.label)}" if op.label.replace(" ", "_") != op.name else "")
     numpy = ", ".join(dict.fromkeys(f"``{numpy_name(f)}``" for f in op.numpy)) or "–"
     attrs = [f"{key}={op.defaults[key]!r}" if key in op.defaults else key for key in attributes(op)]
     arguments = f"``({', '.join([*op.args, *(['*'] if attrs and not op.variadic else []), *attrs])})``"
@@ -101,7 +128,7 @@ def op_row(op: Op) -> tuple[str, ...]:
     if not op.differentiable:
         about += " *No derivative.*"
     if op.kinks:
-        about += f" *Kinks:* {op.kinks}"
+        about += f" *Kinks:* {inline(op.kinks)}"
     return name, numpy, arguments, escape(domain), about
 
 
@@ -118,10 +145,27 @@ def numpy_name(function: object) -> str:
     return f"np.{room}.{function.__name__}" if room else f"np.{getattr(function, '__name__', function)}"
 
 
-def home(thing: object) -> str:
-    """Say where a collected name is written; nothing for plain data."""
-    module = getattr(thing, "__module__", None)
-    return f"``{module}``" if isinstance(module, str) else ""
+def is_data(thing: object) -> bool:
+    """Say whether it is neither code, which has documentation of its own, nor an object of NumPy's."""
+    return not (inspect.ismodule(thing) or callable(thing)) and not type(thing).__module__.startswith("numpy")
+
+
+def link(name: str, thing: object) -> str:
+    """Return a name that leads to its documentation, where it has a page."""
+    target = home(name, thing)
+    return f":py:obj:`{name} <{target if inspect.ismodule(thing) else f'{target}.{getattr(thing, "__qualname__", name)}'}>`"
+
+
+def home(name: str, thing: object) -> str:
+    """Say where a name is written; plain data does not know, but a module that makes it public does."""
+    if (inspect.isclass(thing) or inspect.isroutine(thing) or isinstance(thing, Op)) and thing.__module__:
+        return thing.__module__
+    if inspect.ismodule(thing):
+        return thing.__name__
+    for module in sorted((m for m in sys.modules if m.startswith("autograd_nn.")), reverse=True):
+        if name in getattr(sys.modules[module], "__all__", ()) and getattr(sys.modules[module], name) is thing:
+            return module
+    return "autograd_nn"
 
 
 def first_paragraph(thing: object) -> str:
@@ -132,15 +176,39 @@ def first_paragraph(thing: object) -> str:
 
 
 def first_line(thing: object) -> str:
-    """Return the first paragraph: ours is reStructuredText with ``|x|`` as mathematics; that of others plain text."""
-    text = first_paragraph(thing)
-    ours = (getattr(thing, "__module__", None) or "").startswith("autograd_nn")
-    return text.replace("|", "\\|") if ours else escape(text)
+    """Return the first paragraph as reStructuredText."""
+    return inline(first_paragraph(thing))
+
+
+MARKUP = re.compile(r"(:\w+:)?``?[^`]+``?|(?<![\w*])(\*\*?)(?=[\w\"])[^*`]*[\w.\"]\2(?![\w*])")
+
+
+ATTRIBUTE = re.compile(r"(?<![`\w:])`(\.\w+)`(?!`)")  # `.grad` is an attribute, not a place to lead to
+
+
+def inline(text: str) -> str:
+    """Keep literals and emphasis; of the rest, take their meaning from ``|x|``, ``f(*args)`` and ``x_``."""
+    text = ATTRIBUTE.sub(r"``\1``", text)
+    parts, end = [], 0
+    for found in MARKUP.finditer(text):
+        parts += [escape(text[end : found.start()]), found[0]]
+        end = found.end()
+    return "".join([*parts, escape(text[end:])])
+
+
+def tidy_docstring(lines: list[str]) -> None:
+    """Do the same, in place, with a docstring whose sections are directives and fields by now; its examples stay."""
+    example = False
+    for i, line in enumerate(lines):
+        example = line.strip() != "" and (example or line.lstrip().startswith(">>>"))
+        if not example and not line.startswith("..") and "\\" not in line:
+            line = ATTRIBUTE.sub(r"``\1``", line)
+            lines[i] = re.sub(r"(?<!\w)\|(?=\S)|(?<=\S)\||(?<![\w*])\*(?=\w+[),`])", r"\\\g<0>", line)
 
 
 def escape(text: str) -> str:
     """Take the meaning from characters that reStructuredText would read as markup."""
-    return "".join("\\" + c if c in "\\*`|_" else c for c in text)
+    return re.sub(r"[\\*`|]|_\b", r"\\\g<0>", text)
 
 
 def heading(title: str, line: str) -> str:

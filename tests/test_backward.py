@@ -173,6 +173,7 @@ def test_one_element_counts_as_a_scalar():
     [
         (lambda x: x.argmax(), r"'argmax' has no derivative.*softmax.*argmax"),
         (lambda x: (x > 1.0).any(), r"'greater' has no derivative.*where\("),
+        (lambda x: OPS["where"](x, 1.0, 2.0).sum(), r"'where' has no derivative with respect to argument 0"),
         (lambda x: x.detach().sum(), r"depends on nothing that requires grad.*detach"),
         (lambda x: Value([1.0], requires_grad=False).sum(), r"depends on nothing that requires grad.*Value\(x\)"),
     ],

@@ -50,6 +50,14 @@ def call(function, args, attrs):
     return function(*args, **attrs)
 
 
+def takes(function, attrs):
+    """Has this NumPy function all the attributes? np.linalg.cross has fewer than np.cross."""
+    if isinstance(function, np.ufunc) or function is np.einsum:
+        return True
+    parameters = inspect.signature(function).parameters
+    return set(attrs) <= set(parameters) or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
 def wrap(x):
     """A Value of what a case made; index arrays and masks are Values that want no gradient."""
     if type(x) is float:
@@ -61,6 +69,8 @@ def wrap(x):
 def test_numpy_function_of_values_equals_that_of_arrays(op, function):
     rng = np.random.default_rng(0)
     for case in op.cases:
+        if not takes(function, case.attrs):
+            continue
         args = case.make(op.domain, rng)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -23,11 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from ..ops.indexing import unstack
-from ..ops.reduction import cumulative_prod, cumulative_sum
+from ..ops import indexing, reduction
 from ..value import Value
-from . import calculus, contraction, creation, fft, joining, linalg, predicate, random, statistics  # noqa: F401
-from .elementwise import astype
+from . import calculus, contraction, creation, elementwise, fft, joining, linalg, predicate, random, statistics  # noqa: F401
 from .mirror import Mirror
 
 _CONSTANTS = """
@@ -40,14 +38,19 @@ _CONSTANTS = """
     hanning hamming blackman bartlett kaiser set_printoptions printoptions get_printoptions
 """.split()
 
-_SINCE_2_1 = {"astype": astype, "cumulative_prod": cumulative_prod, "cumulative_sum": cumulative_sum, "unstack": unstack}
+_SINCE_2_1 = {
+    "astype": elementwise.astype,
+    "cumulative_prod": reduction.cumulative_prod,
+    "cumulative_sum": reduction.cumulative_sum,
+    "unstack": indexing.unstack,
+}
 """Names of the Array API standard that NumPy 2.0 lacks."""
 
 _mirror = Mirror(np, globals(), _CONSTANTS)
 
 
 def __getattr__(name: str) -> Any:
-    return _mirror.get(name)
+    return _mirror.get(name) if hasattr(np, name) or name not in _SINCE_2_1 else _SINCE_2_1[name]
 
 
 def __dir__() -> list[str]:

@@ -9,7 +9,20 @@ import numpy as np
 from ..graph import Node
 from ..numpy_protocol import implements
 
-__all__ = ["diff", "ediff1d", "gradient", "interp", "polyval", "trapezoid", "unwrap"]
+__all__ = [
+    "diff",
+    "ediff1d",
+    "gradient",
+    "interp",
+    "polyadd",
+    "polyder",
+    "polyint",
+    "polymul",
+    "polysub",
+    "polyval",
+    "trapezoid",
+    "unwrap",
+]
 
 
 def along(axis: int, n: int, *parts: Any) -> tuple[Any, ...]:
@@ -148,3 +161,40 @@ def polyval(p: Any, x: Any) -> Any:
     for coefficient in p:
         y = y * x + coefficient
     return y
+
+
+@implements(np.polyadd)
+def polyadd(a1: Any, a2: Any) -> Any:
+    """Sum of two polynomials, given by their coefficients, highest power first."""
+    n = max(np.size(a1), np.size(a2))
+    a1, a2 = (np.pad(np.atleast_1d(a), (n - np.size(a), 0)) for a in (a1, a2))
+    return a1 + a2
+
+
+@implements(np.polysub)
+def polysub(a1: Any, a2: Any) -> Any:
+    """Difference of two polynomials, given by their coefficients, highest power first."""
+    return polyadd(a1, -a2 if isinstance(a2, Node) else np.negative(a2))
+
+
+@implements(np.polymul)
+def polymul(a1: Any, a2: Any) -> Any:
+    """Product of two polynomials, given by their coefficients, highest power first."""
+    return np.convolve(np.atleast_1d(a1), np.atleast_1d(a2))
+
+
+@implements(np.polyder)
+def polyder(p: Any, m: int = 1) -> Any:
+    """Derivative of order m of a polynomial, given by its coefficients, highest power first."""
+    for _ in range(m):
+        p = p[:-1] * np.arange(len(p) - 1, 0, -1.0).astype(p.dtype)
+    return p
+
+
+@implements(np.polyint)
+def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
+    """Integral of order m of a polynomial, given by its coefficients, with integration constants k."""
+    constants = [0.0] * m if k is None else list(np.broadcast_to(k, (m,)))
+    for constant in constants:
+        p = np.append(p / np.arange(len(p), 0, -1.0).astype(p.dtype), constant)
+    return p

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..graph import Node
 from ..numpy_protocol import NO_VALUE, implements
-from ..ops import arithmetic, linalg
+from ..ops import arithmetic, product
 
 __all__ = ["clip", "einsum", "matvec", "vecmat"]
 
@@ -22,7 +22,7 @@ def einsum(*operands: Any, out: None = None, optimize: Any = False, **kwargs: An
     if isinstance(operands[0], (Node, np.ndarray)):
         operands = in_letters(operands)
     subscripts, *arrays = operands
-    return linalg.einsum(*arrays, subscripts=subscripts)
+    return product.einsum(*arrays, subscripts=subscripts)
 
 
 def in_letters(operands: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -13,11 +13,16 @@ __all__ = [
     "arange",
     "array",
     "asarray",
+    "diag_indices_from",
     "empty_like",
     "full",
     "full_like",
+    "geomspace",
     "linspace",
+    "logspace",
     "ones_like",
+    "tril_indices_from",
+    "triu_indices_from",
     "vander",
     "zeros_like",
 ]
@@ -45,7 +50,7 @@ def array(object: Any, dtype: Any = None, *, ndmin: int = 0, copy: bool | None =
     return np.expand_dims(joined, tuple(range(missing))) if missing > 0 else joined
 
 
-@implements(np.asarray, np.asanyarray, np.ascontiguousarray)
+@implements(np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray)
 def asarray(a: Any, dtype: Any = None, order: Any = None, *, copy: bool | None = None, device: Any = None) -> Any:
     """The same as an array; a Value stays as it is, and nested lists that hold Values are joined into one."""
     if not isinstance(a, Node) and not holds_node((a,)):
@@ -155,3 +160,36 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     n = shape(x)[0] if N is None else N
     powers = np.arange(n) if increasing else np.arange(n)[::-1]
     return np.expand_dims(x, -1) ** powers.astype(float)
+
+
+@implements(np.logspace)
+def logspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None, axis: int = 0
+) -> Any:
+    """`num` numbers from base**start to base**stop, equally spaced on a logarithmic scale."""
+    return like(np.power(base, linspace(start, stop, num, endpoint, axis=axis)), dtype)
+
+
+@implements(np.geomspace)
+def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
+    """`num` numbers from start to stop, with equal ratios; both must have the same sign."""
+    sign = np.sign(start)
+    return like(np.exp(linspace(np.log(start * sign), np.log(stop * sign), num, endpoint, axis=axis)) * sign, dtype)
+
+
+@implements(np.diag_indices_from)
+def diag_indices_from(arr: Any) -> tuple[Any, ...]:
+    """Indices of the main diagonal of a square array."""
+    return np.diag_indices_from(np.empty(shape(arr)))
+
+
+@implements(np.tril_indices_from)
+def tril_indices_from(arr: Any, k: int = 0) -> tuple[Any, ...]:
+    """Indices of the lower triangle of a matrix."""
+    return np.tril_indices(shape(arr)[-2], k, shape(arr)[-1])
+
+
+@implements(np.triu_indices_from)
+def triu_indices_from(arr: Any, k: int = 0) -> tuple[Any, ...]:
+    """Indices of the upper triangle of a matrix."""
+    return np.triu_indices(shape(arr)[-2], k, shape(arr)[-1])

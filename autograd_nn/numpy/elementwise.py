@@ -8,6 +8,7 @@ import numpy as np
 
 from ..graph import dtype
 from ..numpy_protocol import implements
+from .creation import asarray
 
 __all__ = ["astype", "divmod", "float_power", "modf"]
 
@@ -28,12 +29,12 @@ def divmod(x1: Any, x2: Any) -> tuple[Any, Any]:
 def float_power(x1: Any, x2: Any) -> Any:
     """Power in float64, or complex128, whatever the operands' dtypes are."""
     wanted = "complex128" if "c" in (dtype(x1).kind, dtype(x2).kind) else "float64"
-    x1, x2 = (x if np.ndim(x) == 0 and dtype(x) == wanted else np.asarray(x).astype(wanted) for x in (x1, x2))
-    return np.power(x1, x2)
+    return np.power(*(x if dtype(x) == wanted else asarray(x).astype(wanted) for x in (x1, x2)))
 
 
 @implements(np.modf)
 def modf(x: Any) -> tuple[Any, Any]:
     """The fractional part, with derivative 1, and the integral part, with derivative 0."""
-    whole = np.trunc(x)
-    return np.where(np.isinf(x), np.copysign(0.0, x), x - whole), whole
+    whole, infinite = np.trunc(x), np.isinf(x)
+    finite = np.where(infinite, np.copysign(0.0, x), x)
+    return finite - np.where(infinite, 0.0, whole), whole

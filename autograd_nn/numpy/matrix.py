@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..numpy_protocol import implements
-from ..ops import linalg as op
+from ..op import OPS
 
 __all__ = [
     "EighResult",
@@ -18,6 +18,7 @@ __all__ = [
     "eigh",
     "lstsq",
     "matrix_transpose",
+    "outer",
     "qr",
     "slogdet",
     "svd",
@@ -59,35 +60,35 @@ class SVDResult(NamedTuple):
 @implements(np.linalg.eigh)
 def eigh(a: Any, UPLO: str = "L") -> EighResult:
     """Eigenvalues and eigenvectors of symmetric matrices."""
-    return EighResult(*op.eigh(a, UPLO=UPLO))
+    return EighResult(*OPS["eigh"](a, UPLO=UPLO))
 
 
 @implements(np.linalg.qr)
 def qr(a: Any, mode: str = "reduced") -> Any:
     """Factors Q and R of matrices; R alone if mode is "r"."""
-    return op.qr(a)[1] if mode == "r" else QRResult(*op.qr(a, mode=mode))
+    return OPS["qr"](a)[1] if mode == "r" else QRResult(*OPS["qr"](a, mode=mode))
 
 
 @implements(np.linalg.slogdet)
 def slogdet(a: Any) -> SlogdetResult:
     """Sign and logarithm of the absolute value of determinants."""
-    return SlogdetResult(*op.slogdet(a))
+    return SlogdetResult(*OPS["slogdet"](a))
 
 
 @implements(np.linalg.svd)
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
     """Singular value decomposition of matrices; singular values alone if not compute_uv."""
-    return SVDResult(*op.svd(a, full_matrices=full_matrices)) if compute_uv else op.svdvals(a)
+    return SVDResult(*OPS["svd"](a, full_matrices=full_matrices)) if compute_uv else OPS["svdvals"](a)
 
 
 @implements(np.linalg.lstsq)
 def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[Any, Any, int, Any]:
     """Least squares: the solution, the sums of squared residuals (of a tall matrix), the rank and the singular values."""
-    x = op.lstsq(a, b, rcond=rcond)
+    x = OPS["lstsq"](a, b, rcond=rcond)
     rows, columns = np.shape(a)
     residuals = b - np.matmul(a, x)
     squares = np.sum(residuals * residuals, axis=0, keepdims=np.ndim(b) == 1) if rows > columns else np.zeros(0)
-    return x, squares, min(rows, columns), op.svdvals(a)
+    return x, squares, min(rows, columns), OPS["svdvals"](a)
 
 
 @implements(np.linalg.trace)
@@ -106,6 +107,14 @@ def diagonal(x: Any, /, *, offset: int = 0) -> Any:
 def matrix_transpose(x: Any, /) -> Any:
     """Each matrix of a stack transposed."""
     return np.matrix_transpose(x)
+
+
+@implements(np.linalg.outer)
+def outer(x1: Any, x2: Any, /) -> Any:
+    """Products of each element of one vector with each of another."""
+    if np.ndim(x1) != 1 or np.ndim(x2) != 1:
+        raise ValueError(f"np.linalg.outer wanted two vectors, got {np.ndim(x1)} and {np.ndim(x2)} axes. np.outer flattens.")
+    return np.outer(x1, x2)
 
 
 @implements(np.linalg.tensorinv)

@@ -11,16 +11,18 @@ from ..numpy_protocol import implements
 
 __all__ = [
     "allclose",
+    "array2string",
     "array_equal",
     "array_equiv",
     "array_repr",
     "array_str",
-    "array2string",
     "can_cast",
     "common_type",
     "iscomplex",
     "iscomplexobj",
     "isin",
+    "isneginf",
+    "isposinf",
     "isreal",
     "isrealobj",
     "may_share_memory",
@@ -150,3 +152,15 @@ def isreal(x: Any) -> Any:
 def iscomplex(x: Any) -> Any:
     """Is the imaginary part not 0? Elementwise."""
     return np.not_equal(np.imag(x), 0.0)
+
+
+@implements(np.isposinf)
+def isposinf(x: Any, out: None = None) -> Any:
+    """Is x +∞? Elementwise."""
+    return np.equal(x, np.inf)
+
+
+@implements(np.isneginf)
+def isneginf(x: Any, out: None = None) -> Any:
+    """Is x -∞? Elementwise."""
+    return np.equal(x, -np.inf)

@@ -12,6 +12,8 @@ from ..numpy_protocol import implements
 __all__ = [
     "corrcoef",
     "cov",
+    "nancumprod",
+    "nancumsum",
 ]
 
 
@@ -67,3 +69,15 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
         return c / c
     deviation = np.sqrt(np.real(np.diagonal(c)))
     return c / np.expand_dims(deviation, 1) / deviation
+
+
+@implements(np.nancumsum)
+def nancumsum(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
+    """Cumulative sum along an axis of what is not nan."""
+    return np.cumsum(np.where(np.isnan(a), 0.0, a), axis=axis, dtype=dtype)
+
+
+@implements(np.nancumprod)
+def nancumprod(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
+    """Cumulative product along an axis of what is not nan."""
+    return np.cumprod(np.where(np.isnan(a), 1.0, a), axis=axis, dtype=dtype)

@@ -1,6 +1,21 @@
 """Every derivative rule of the library, and nothing else. A file reads as mathematics; see `autograd_nn.op`."""
 
-from . import activation, arithmetic, comparison, convolution, elementary, fft, indexing, linalg, reduction, shape, sorting, special
+from . import (
+    activation,
+    arithmetic,
+    comparison,
+    convolution,
+    elementary,
+    fft,
+    indexing,
+    linalg,
+    norm,
+    product,
+    reduction,
+    shape,
+    sorting,
+    special,
+)
 
 __all__ = [
     "activation",
@@ -11,6 +26,8 @@ __all__ = [
     "fft",
     "indexing",
     "linalg",
+    "norm",
+    "product",
     "reduction",
     "shape",
     "sorting",

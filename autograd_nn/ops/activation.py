@@ -52,7 +52,7 @@ softmax.defvjp(lambda g, ans, x, axis: softmax_vjp(g, ans, axis))
 
 @op("log softmax", cases=ALONG_AXIS)
 def log_softmax(x, *, axis=-1):
-    """x - log Σ exp(x) along an axis, or several: the logarithm of `softmax`, right where that is too small for a float."""
+    """x - log Σ exp(x) along an axis, or several: the logarithm of `softmax`, right where that underflows."""
     z = shifted(x, axis)
     z -= np.log(np.add.reduce(np.exp(z), axis=axis, keepdims=True))
     return z
@@ -80,9 +80,12 @@ def check_labels(logits, labels):
             f"wanted logits of shape (…, classes) and one label for each row, of shape {logits.shape[:-1]}, got labels "
             f"of shape {labels.shape}"
         )
-    if labels.size and (np.minimum.reduce(labels, axis=None) < 0 or np.maximum.reduce(labels, axis=None) >= logits.shape[-1]):
+    if labels.size and (
+        np.minimum.reduce(labels, axis=None) < 0 or np.maximum.reduce(labels, axis=None) >= logits.shape[-1]
+    ):
         raise ValueError(
-            f"wanted labels from 0 to {logits.shape[-1] - 1}, one of {logits.shape[-1]} classes; got {labels.min()} to {labels.max()}"
+            f"wanted labels from 0 to {logits.shape[-1] - 1}, as there are {logits.shape[-1]} classes; "
+            f"got {labels.min()} to {labels.max()}"
         )
 
 
@@ -104,14 +107,16 @@ LABELLED = (
 
 @op("-log p", domain=(REAL, REAL), cases=LABELLED)
 def cross_entropy_rows(logits, labels):
-    """-log softmax(logits)[label] for each row: logits (…, classes), integer labels (…). Finite for any finite logits."""
+    """-log softmax(logits)[label] for each row: logits (…, classes), integer labels (…). Finite for finite logits."""
     labels = np.asarray(labels)
     z = shifted(logits, -1)
     check_labels(z, labels)
     return np.log(np.add.reduce(np.exp(z), axis=-1)) - z[at_labels(labels)]
 
 
-cross_entropy_rows.defvjp(lambda g, ans, logits, labels: expand_dims(g, axis=-1) * softmax_minus_one_hot(logits, labels), None)
+cross_entropy_rows.defvjp(
+    lambda g, ans, logits, labels: expand_dims(g, axis=-1) * softmax_minus_one_hot(logits, labels), None
+)
 
 
 @op("p - y", domain=(REAL, REAL), cases=LABELLED)

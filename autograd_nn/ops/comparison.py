@@ -45,6 +45,7 @@ PREDICATE = {
     "instead": "A test answers true or false: choose between two differentiable results with where(test(x), a, b).",
     **STEP,
 }
+CLOSE = (*BINARY, Case((3,), (3,), rtol=0.5), Case((2,), np.array([0.1, np.nan]), atol=1.0, equal_nan=True))
 LOGIC = {
     "cases": (
         Case((), ()),
@@ -96,7 +97,7 @@ def not_equal(x, y):
     return np.not_equal(x, y)
 
 
-@op("≈", numpy=np.isclose, complex=True, **COMPARISON)
+@op("≈", numpy=np.isclose, complex=True, **{**COMPARISON, "cases": CLOSE})
 def isclose(x, y, *, rtol=1e-05, atol=1e-08, equal_nan=False):
     """Is |x - y| ≤ atol + rtol |y|? Elementwise, with broadcasting."""
     return np.isclose(x, y, rtol=rtol, atol=atol, equal_nan=equal_nan)

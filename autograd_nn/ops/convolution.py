@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -15,9 +16,20 @@ from numpy.lib.stride_tricks import as_strided
 from ..domain import Case
 from ..graph import shape as shape_of
 from ..op import op
-from .shape import crop, flip, pad, reshape, transpose
+from .elementary import conj
+from .shape import broadcast_to, expand_dims, flip, pad, reshape, transpose
 
-__all__ = ["conv", "convolve", "correlate", "fold", "output_size", "unfold"]
+__all__ = [
+    "conv",
+    "convolve",
+    "correlate",
+    "fold",
+    "output_size",
+    "pool_max",
+    "pool_share",
+    "pool_sum",
+    "unfold",
+]
 
 # windows
 
@@ -30,7 +42,10 @@ def per_axis(value, count, name, least=1):
     """
     values = (value,) * count if isinstance(value, (int, np.integer)) else tuple(value)
     if len(values) != count or any(not isinstance(v, (int, np.integer)) or v < least for v in values):
-        raise ValueError(f"wanted {name} as an integer of at least {least}, or {count} of them, one for each spatial axis; got {value!r}")
+        raise ValueError(
+            f"wanted {name} as an integer of at least {least}, or {count} of them, one for each spatial axis; "
+            f"got {value!r}"
+        )
     return values
 
 
@@ -44,7 +59,10 @@ def padding_pairs(padding, count):
         padding = (padding,) * count
     pairs = tuple((p, p) if isinstance(p, (int, np.integer)) else tuple(p) for p in padding)
     if len(pairs) != count or any(len(pair) != 2 or min(pair) < 0 for pair in pairs):
-        raise ValueError(f"wanted padding as an integer, {count} integers or {count} pairs (before, after), none negative; got {padding!r}")
+        raise ValueError(
+            f"wanted padding as an integer, {count} integers or {count} pairs (before, after), none negative; "
+            f"got {padding!r}"
+        )
     return pairs
 
 
@@ -64,7 +82,10 @@ def output_size(size, *, kernel, stride=1, dilation=1, padding=0):
     for n, k, s, d, (before, after) in zip(size, kernel, stride, dilation, pairs, strict=True):
         reach = d * (k - 1) + 1
         if n + before + after < reach:
-            raise ValueError(f"wanted at least {reach} elements along each spatial axis for a kernel of {k} with dilation {d}, got {n} + padding {before} + {after}")
+            raise ValueError(
+                f"wanted at least {reach} elements along each spatial axis for a kernel of {k} with dilation {d}, "
+                f"got {n} + padding {before} + {after}"
+            )
         out.append((n + before + after - reach) // s + 1)
     return tuple(out)
 
@@ -85,7 +106,7 @@ def output_size(size, *, kernel, stride=1, dilation=1, padding=0):
     ),
 )
 def unfold(x, *, kernel, stride=1, dilation=1, padding=0):
-    """All windows of the given lengths over the last axes: (…, *size) becomes (…, *windows, *kernel). Adjoint of `fold`.
+    """All windows over the last axes: (…, *size) becomes (…, *windows, *kernel). Adjoint of `fold`.
 
     Windows start `stride` apart, their elements lie `dilation` apart; `padding` zeros surround the array.
     """
@@ -98,7 +119,11 @@ def unfold(x, *, kernel, stride=1, dilation=1, padding=0):
     stride, dilation = per_axis(stride, n, "stride"), per_axis(dilation, n, "dilation")
     x = surrounded(x, padding_pairs(padding, n))
     lead, steps = x.strides[: x.ndim - n], x.strides[x.ndim - n :]
-    strides = lead + tuple(a * s for a, s in zip(steps, stride, strict=True)) + tuple(a * d for a, d in zip(steps, dilation, strict=True))
+    strides = (
+        lead
+        + tuple(a * s for a, s in zip(steps, stride, strict=True))
+        + tuple(a * d for a, d in zip(steps, dilation, strict=True))
+    )
     return as_strided(x, x.shape[: x.ndim - n] + count + tuple(kernel), strides, writeable=False)
 
 
@@ -126,28 +151,132 @@ def surrounded(x, pairs):
     ),
 )
 def fold(x, *, size, kernel, stride=1, dilation=1, padding=0):
-    """Sum of windows (…, *windows, *kernel), each placed where `unfold` takes it from an array (…, *size). Adjoint of `unfold`."""
+    """Windows (…, *windows, *kernel) added up where `unfold` takes them from (…, *size). Adjoint of `unfold`."""
     x = np.asarray(x)
     n = len(kernel)
     count = output_size(size, kernel=kernel, stride=stride, dilation=dilation, padding=padding)
     if x.shape[x.ndim - 2 * n :] != count + tuple(kernel):
         raise ValueError(f"wanted windows of shape (…, {', '.join(map(str, count + tuple(kernel)))})")
-    stride, dilation, pairs = per_axis(stride, n, "stride"), per_axis(dilation, n, "dilation"), padding_pairs(padding, n)
+    pairs = padding_pairs(padding, n)
     out = np.zeros(x.shape[: x.ndim - 2 * n] + tuple(m + a + b for m, (a, b) in zip(size, pairs, strict=True)), x.dtype)
-    for offset in itertools.product(*map(range, kernel)):
-        start = [k * d for k, d in zip(offset, dilation, strict=True)]
-        target = tuple(slice(a, a + s * (c - 1) + 1, s) for a, s, c in zip(start, stride, count, strict=True))
-        out[(..., *target)] += x[(..., *offset)]
+    for offset, places in offsets(count, kernel, stride, dilation):
+        out[places] += x[(..., *offset)]
     return out[(..., *(slice(a, a + m) for m, (a, b) in zip(size, pairs, strict=True)))]
 
 
 unfold.defvjp(
     lambda g, ans, x, kernel, stride, dilation, padding: fold(
-        g, size=shape_of(x)[len(shape_of(x)) - len(kernel) :], kernel=kernel, stride=stride, dilation=dilation, padding=padding
+        g, size=last_size(x, kernel), kernel=kernel, stride=stride, dilation=dilation, padding=padding
     )
 )
 fold.defvjp(
-    lambda g, ans, x, size, kernel, stride, dilation, padding: unfold(g, kernel=kernel, stride=stride, dilation=dilation, padding=padding)
+    lambda g, ans, x, size, kernel, stride, dilation, padding: unfold(
+        g, kernel=kernel, stride=stride, dilation=dilation, padding=padding
+    )
+)
+
+# pooling: one pass over the array for each element of the kernel, which is 30 times as fast as reducing `unfold`
+
+
+def offsets(count, kernel, stride, dilation):
+    """Yield each position in a window, and the index that selects the element at that position of every window."""
+    stride, dilation = per_axis(stride, len(kernel), "stride"), per_axis(dilation, len(kernel), "dilation")
+    for offset in itertools.product(*map(range, kernel)):
+        first = [k * d for k, d in zip(offset, dilation, strict=True)]
+        yield offset, (..., *(slice(a, a + s * (c - 1) + 1, s) for a, s, c in zip(first, stride, count, strict=True)))
+
+
+def elements(x, kernel, stride, dilation):
+    """Return, for each position in a window, the elements at that position of every window: (…, *windows)."""
+    size = x.shape[x.ndim - len(kernel) :]
+    if x.ndim < len(kernel):
+        raise ValueError(f"wanted at least {len(kernel)} axes for the kernel {tuple(kernel)}")
+    count = output_size(size, kernel=kernel, stride=stride, dilation=dilation)
+    return [x[places] for _, places in offsets(count, kernel, stride, dilation)]
+
+
+def last_size(x, kernel):
+    """Lengths of the spatial axes, the last ones."""
+    return shape_of(x)[len(shape_of(x)) - len(kernel) :]
+
+
+def spread(g, kernel):
+    """Give every element of a window the cotangent of the window."""
+    g = expand_dims(g, axis=tuple(range(-len(kernel), 0)))
+    return broadcast_to(g, shape=shape_of(g)[: len(shape_of(g)) - len(kernel)] + tuple(kernel))
+
+
+POOL = (
+    Case((5,), kernel=(2,)),
+    Case((2, 4, 6), kernel=(2, 3), stride=(2, 3)),
+    Case((5, 5), kernel=(2, 2), stride=(1, 2), dilation=(2, 1)),
+    Case((1, 3), kernel=(3,), stride=2),
+    Case((0, 4), kernel=(2,)),
+)
+
+
+@op("Σ▦", linear=True, complex=True, cases=POOL)
+def pool_sum(x, *, kernel, stride=1, dilation=1):
+    """Sum of each window over the last axes: (…, *size) becomes (…, *windows)."""
+    first, *rest = elements(np.asarray(x), kernel, stride, dilation)
+    out = first.copy()
+    for part in rest:
+        out += part
+    return out
+
+
+pool_sum.defvjp(
+    lambda g, ans, x, kernel, stride, dilation: fold(
+        spread(g, kernel), size=last_size(x, kernel), kernel=kernel, stride=stride, dilation=dilation
+    )
+)
+
+TIES = "a tie shares its gradient equally"
+
+
+@op("max▦", kinks=TIES, cases=tuple(Case(*c.arguments, distinct=True, **c.attrs) for c in POOL))
+def pool_max(x, *, kernel, stride=1, dilation=1):
+    """Maximum of each window over the last axes: (…, *size) becomes (…, *windows)."""
+    first, *rest = elements(np.asarray(x), kernel, stride, dilation)
+    out = first.copy()
+    for part in rest:
+        np.maximum(out, part, out=out)
+    return out
+
+
+pool_max.defvjp(
+    lambda g, ans, x, kernel, stride, dilation: fold(
+        spread(g, kernel) * pool_share(x, kernel=kernel, stride=stride, dilation=dilation),
+        size=last_size(x, kernel),
+        kernel=kernel,
+        stride=stride,
+        dilation=dilation,
+    )
+)
+
+
+@op("=max▦", kinks="0 everywhere", cases=tuple(Case(*c.arguments, distinct=True, **c.attrs) for c in POOL))
+def pool_share(x, *, kernel, stride=1, dilation=1):
+    """Share of each element in the maximum of its window: 1 for the largest, 1/k for each of k that tie, else 0.
+
+    From (…, *size) to (…, *windows, *kernel). Its derivative is 0.
+    """
+    x = np.asarray(x)
+    parts = elements(x, kernel, stride, dilation)
+    top = pool_max(x, kernel=kernel, stride=stride, dilation=dilation)
+    dtype = x.dtype if x.dtype.kind == "f" else float
+    shares = np.empty((len(parts), *top.shape), dtype)  # positions first: whole planes at a time
+    for share, part in zip(shares, parts, strict=True):
+        np.equal(part, top, out=share, casting="unsafe")
+    shares /= np.add.reduce(shares, axis=0)
+    shares = shares.reshape(*kernel, *top.shape)
+    return np.moveaxis(shares, range(len(kernel)), range(-len(kernel), 0))
+
+
+pool_share.defvjp(
+    lambda g, ans, x, kernel, stride, dilation: fold(
+        g * 0.0, size=last_size(x, kernel), kernel=kernel, stride=stride, dilation=dilation
+    )
 )
 
 # images: x is (batch, channels, *size), w is (filters, channels / groups, *kernel)
@@ -195,11 +324,16 @@ def check_conv(x_shape, w_shape, groups):
     """
     n = len(w_shape) - 2
     if n < 1 or len(x_shape) != len(w_shape):
-        raise ValueError("wanted x of shape (batch, channels, *size) and w of shape (filters, channels, *kernel), with as many spatial axes")
+        raise ValueError(
+            "wanted x of shape (batch, channels, *size) and w of shape (filters, channels, *kernel), "
+            "with as many spatial axes"
+        )
     if groups < 1 or x_shape[1] % groups or w_shape[0] % groups:
         raise ValueError(f"wanted groups that divide both {x_shape[1]} channels and {w_shape[0]} filters")
     if w_shape[1] * groups != x_shape[1]:
-        raise ValueError(f"wanted filters over {x_shape[1] // groups} channels, w of shape ({w_shape[0]}, {x_shape[1] // groups}, …)")
+        raise ValueError(
+            f"wanted filters over {x_shape[1] // groups} channels, w of shape ({w_shape[0]}, {x_shape[1] // groups}, …)"
+        )
 
 
 def conv_left(g, ans, x, w, stride, dilation, padding, groups):
@@ -284,9 +418,15 @@ def check_mode(mode):
 VECTORS = tuple(Case((n,), (m,), mode=mode) for n, m in ((5, 3), (4, 2), (2, 5), (3, 3), (1, 4)) for mode in MODES)
 
 
-@op("∗", numpy=np.convolve, linear=True, complex=True, cases=(*VECTORS, Case((3,), (2,), complex=True), Case((), (2,), name="0-d")))
-def convolve(x, y, *, mode="full"):
-    """Convolution of two vectors; mode "full", "same" (as long as the longer) or "valid" (where they overlap entirely)."""
+@op(
+    "∗",
+    numpy=np.convolve,
+    linear=True,
+    complex=True,
+    cases=(*VECTORS, Case((3,), (2,), complex=True), Case((), (2,), name="0-d")),
+)
+def convolve(x, y, *, mode: Any = "full"):
+    """Convolution of two vectors; mode "full", "same" (as long as the longer) or "valid" (where they overlap fully)."""
     check_mode(mode)
     return np.convolve(x, y, mode)
 
@@ -306,9 +446,9 @@ def convolve_vjp(position):
 convolve.defvjp(convolve_vjp(0), convolve_vjp(1))
 
 
-@op("⋆", numpy=np.correlate, linear=True, cases=VECTORS)
-def correlate(x, y, *, mode="valid"):
-    """Cross-correlation of two vectors: `convolve` with y reversed. Modes as there."""
+@op("⋆", numpy=np.correlate, linear=True, complex=True, cases=(*VECTORS, Case((4,), (2,), mode="full", complex=True)))
+def correlate(x, y, *, mode: Any = "valid"):
+    """Cross-correlation of two vectors: `convolve` with y reversed and conjugated. Modes as there."""
     check_mode(mode)
     return np.correlate(x, y, mode)
 
@@ -322,7 +462,7 @@ def correlate_vjp(position):
         if mode == "same" and m > n:
             before = n - 1 - before  # NumPy exchanges the operands and reverses the result
         g = whole(g, n, m, before)
-        return full_convolution_vjp(g, flip(y)) if position == 0 else flip(full_convolution_vjp(g, x))
+        return full_convolution_vjp(g, conj(flip(y))) if position == 0 else conj(flip(full_convolution_vjp(g, x)))
 
     return vjp
 

@@ -365,7 +365,16 @@ def absolute(x):
 absolute.defvjp(absolute_vjp)
 
 
-@op("0→", numpy=np.nan_to_num, kinks="0 where x was replaced", **REAL_ONLY)
+@op(
+    "0→",
+    numpy=np.nan_to_num,
+    kinks="0 where x was replaced",
+    cases=(
+        *UNARY,
+        Case(np.array([1.0, np.nan, np.inf, -np.inf]), nan=2.0, posinf=3.0, neginf=-4.0, order=0),
+    ),
+    elementwise=True,
+)
 def nan_to_num(x, *, nan=0.0, posinf=None, neginf=None):
     """x with nan and the infinities replaced; None for the largest numbers of the dtype."""
     return np.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)

@@ -2,11 +2,13 @@
 
 An index in brackets is split in two. Index arrays and masks become operands of the op, so they show in the graph.
 The rest is the attribute `key`, one entry for each position of the index: an int; None for a new axis; "..."; a slice
-as (start, stop, step); and (i,) for index array number i. So ``x[1, :, rows]`` is ``key=(1, (None, None, None), (0,))``.
+as (start, stop, step); and (i,) for index array number i. So ``x[1, :, rows]`` has the key
+``(1, (None, None, None), (0,))``.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 from typing import Any
@@ -18,7 +20,7 @@ from ..graph import Node, describe
 from ..graph import dtype as dtype_of
 from ..graph import shape as shape_of
 from ..op import op
-from .arithmetic import negative
+from .arithmetic import divide, negative
 from .comparison import equal, where
 from .reduction import recurrence, shifted
 from .shape import broadcast_to, concatenate, expand_dims, moveaxis, reshape, stack
@@ -111,7 +113,8 @@ def index_array(part: Any) -> Any:
             else "x[1, 2:], x[[0, 2]], x[mask]"
         )
         raise TypeError(
-            f"an index wanted integers, slices, '...', None, or arrays of integers or booleans; got {came} of dtype {dtype_of(part)}. Write {cure}."
+            "an index wanted integers, slices, '...', None, or arrays of integers or booleans; "
+            f"got {came} of dtype {dtype_of(part)}. Write {cure}."
         )
     return part
 
@@ -167,7 +170,7 @@ MASK = np.array([[True, False, True], [False, False, True]])
     ),
 )
 def getitem(*operands, key):
-    """Select elements of the first operand, as ``x[key]`` does; the other operands are its index arrays. Adjoint of `place`."""
+    """Elements of the first operand, as ``x[key]`` selects them; the other operands are the index arrays."""
     x = operands[0]
     return (x if type(x) is np.ndarray else np.asarray(x))[read(key, operands[1:])]
 
@@ -186,7 +189,7 @@ def getitem(*operands, key):
     ),
 )
 def place(*operands, key, shape):
-    """Zeros of a shape, with the first operand added at an index: what is selected twice gets both. Adjoint of `getitem`."""
+    """Zeros of a shape, with the first operand added at an index: what is selected twice gets both."""
     g, indices = np.asarray(operands[0]), operands[1:]
     out = np.zeros(shape, g.dtype)
     if not repeats(indices):
@@ -345,7 +348,7 @@ class Selection:
 
     def divide(self, y: Any) -> Any:
         """Return x divided by y at the index."""
-        return self.multiply(1.0 / y if isinstance(y, (Node, float)) else np.divide(1.0, y))
+        return self.multiply(divide(1.0, y))
 
     def min(self, y: Any) -> Any:
         """Return x with the smaller of x and y at the index; a tie shares its gradient equally."""
@@ -520,7 +523,7 @@ at_min.defvjp(at_extremum_vjp)
 
 
 def put_along_axis(x, indices, values, *, axis):
-    """Return x with values at indices along an axis, where each row has indices of its own (NumPy's writes in place)."""
+    """x with values at indices along an axis, where each row has indices of its own; NumPy's writes in place."""
     if axis is None:
         flat = at_set(reshape(x, shape=(-1,)), values, indices, key=((0,),))
         return reshape(flat, shape=shape_of(x))
@@ -570,13 +573,13 @@ def append(x, values, *, axis=None):
 
 
 def delete(x, obj, *, axis=None):
-    """x without the elements at an index (int, slice, or array) along an axis; of the flattened array if axis is None."""
+    """x without what stands at an index (int, slice or array) along an axis; flattened if axis is None."""
     n = math.prod(shape_of(x)) if axis is None else shape_of(x)[axis]
     return take(x, np.delete(np.arange(n), obj), axis=axis)
 
 
 def insert(x, obj, values, *, axis=None):
-    """x with values inserted before an index (int, slice or array) along an axis; of the flattened array if axis is None."""
+    """x with values inserted before an index (int, slice or array) along an axis; flattened if axis is None."""
     if axis is None:
         x, axis = reshape(x, shape=(-1,)), 0
     shape = shape_of(x)
@@ -599,7 +602,7 @@ def insert(x, obj, values, *, axis=None):
 
 
 def array_split(x, *, indices_or_sections, axis=0):
-    """Pieces of x along an axis: cut before the given indices, or in a number of pieces whose lengths differ by 1 at most."""
+    """Pieces of x along an axis: cut before the given indices, or in a number of pieces of nearly equal length."""
     n = shape_of(x)[axis]
     if np.ndim(indices_or_sections) == 0:
         sections = operator.index(indices_or_sections)
@@ -611,7 +614,7 @@ def array_split(x, *, indices_or_sections, axis=0):
     else:
         cuts = [0, *[operator.index(i) for i in indices_or_sections], n]
     before = (ALL,) * (axis % len(shape_of(x)))
-    return [getitem(x, key=(*before, (i, j, None))) for i, j in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [getitem(x, key=(*before, (i, j, None))) for i, j in itertools.pairwise(cuts)]
 
 
 def split(x, *, indices_or_sections, axis=0):

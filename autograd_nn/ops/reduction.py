@@ -17,7 +17,7 @@ from ..op import op
 from .arithmetic import square
 from .comparison import equal, where
 from .elementary import exp, sqrt
-from .shape import broadcast_to, concatenate, crop, flip, moveaxis, pad, reshape, transpose
+from .shape import broadcast_to, crop, flip, moveaxis, pad, reshape, transpose
 
 __all__ = [
     "all",
@@ -79,12 +79,9 @@ def expand(y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
         return y  # a scalar, or done
     shape = shape_of(x)
     n = len(shape)
-    if type(axis) is int:
-        if axis == 0 or axis == -n:
-            return y  # a missing first axis broadcasts by itself
-        at = axis % n
-        return reshape(y, shape=shape[:at] + (1,) + shape[at + 1 :])
-    reduced = {a % n for a in axis}
+    if axis == 0 or axis == -n:
+        return y  # a missing first axis broadcasts by itself
+    reduced = {a % n for a in axis} if isinstance(axis, tuple) else {axis % n}
     return reshape(y, shape=tuple(1 if i in reduced else m for i, m in enumerate(shape)))
 
 
@@ -98,7 +95,7 @@ def count(x: Any, axis: Axis) -> int:
     shape = shape_of(x)
     if axis is None:
         return math.prod(shape)
-    return shape[axis] if type(axis) is int else math.prod(shape[a] for a in axis)
+    return math.prod(shape[a] for a in axis) if isinstance(axis, tuple) else shape[axis]
 
 
 # sums and means
@@ -151,9 +148,10 @@ def deviation(x: Any, axis: Axis) -> Any:
 def var(x, *, axis=None, ddof=0, keepdims=False):
     """Variance over axes: sum of squared deviations from the mean, divided by n - ddof."""
     x = np.asarray(x)
-    if x.dtype == np.float16 or x.dtype.kind == "c":
-        return np.var(x, axis=axis, ddof=ddof, keepdims=keepdims)
-    return np.add.reduce(np.square(deviation(x, axis)), axis=axis, keepdims=keepdims) / freedom(x, axis, ddof)
+    if x.dtype == np.float16:  # summed in float32, or it overflows
+        return var(x.astype(np.float32), axis=axis, ddof=ddof, keepdims=keepdims).astype(x.dtype)
+    centred = x - np.add.reduce(x, axis=axis, keepdims=True) / count(x, axis)
+    return np.add.reduce(np.square(centred), axis=axis, keepdims=keepdims) / freedom(x, axis, ddof)
 
 
 var.defvjp(
@@ -166,7 +164,7 @@ var.defvjp(
 @op("std", numpy=np.std, cases=SPREAD, kinks="0 where the variance is 0")
 def std(x, *, axis=None, ddof=0, keepdims=False):
     """Standard deviation over axes: the square root of `var`. Where it is 0 the derivative is taken as 0."""
-    return np.sqrt(var(x, axis=axis, ddof=ddof, keepdims=keepdims))
+    return np.sqrt(var.forward(x, axis=axis, ddof=ddof, keepdims=keepdims))
 
 
 def std_vjp(g, ans, x, axis, ddof, keepdims):
@@ -185,7 +183,7 @@ def logsumexp(x, *, axis=None, keepdims=False):
     Its derivative is softmax(x); it is taken as 0 where all elements are -inf.
     """
     x = np.asarray(x)
-    if x.dtype.kind != "f":
+    if x.dtype.kind in "biu":
         x = x.astype(float)
     top = np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
     top = np.where(np.isfinite(top), top, x.dtype.type(0))
@@ -195,9 +193,11 @@ def logsumexp(x, *, axis=None, keepdims=False):
 
 
 def logsumexp_vjp(g, ans, x, axis, keepdims):
-    """g softmax(x)."""
+    """g softmax(x), normalized anew: where x is large, rounding has left exp(x - ans) with a common factor."""
     finite = where(equal(ans, -math.inf), 0.0, ans)
-    return expand(g, x, axis, keepdims) * exp(x - expand(finite, x, axis, keepdims))
+    weight = exp(x - expand(finite, x, axis, keepdims))
+    total = sum(weight, axis=axis, keepdims=True)
+    return weight * (expand(g, x, axis, keepdims) / where(equal(total, 0.0), 1.0, total))
 
 
 logsumexp.defvjp(logsumexp_vjp)
@@ -302,7 +302,7 @@ cumsum.defvjp(lambda g, ans, x, axis: reshape(reverse_cumsum(g, axis or 0), shap
     ),
 )
 def recurrence(a, b, *, reverse=False):
-    """First-order linear recurrence along axis 0: rᵢ = bᵢ + aᵢ rᵢ₋₁ with r₋₁ = 0; rᵢ = bᵢ + aᵢ rᵢ₊₁ if reversed.
+    """First-order linear recurrence along axis 0, rᵢ = bᵢ + aᵢ rᵢ₋₁ with r₋₁ = 0; from the last row on if reversed.
 
     It divides by nothing, and its derivative is a recurrence again. So it gives derivatives of running products that
     are right, in any order, where elements are 0.
@@ -358,7 +358,7 @@ def cumprod(x, *, axis=None):
 
 
 def cumprod_vjp(g, ans, x, axis):
-    """Cotangent of xᵢ: yᵢ₋₁ rᵢ with rᵢ = gᵢ + xᵢ₊₁ rᵢ₊₁, the sum over k ≥ i of gₖ times xᵢ₊₁ … xₖ."""
+    """The cotangent of xᵢ is yᵢ₋₁ rᵢ, where rᵢ = gᵢ + xᵢ₊₁ rᵢ₊₁ is the sum over k ≥ i of gₖ xᵢ₊₁ … xₖ."""
     if not math.prod(shape_of(x)):
         return reshape(g, shape=shape_of(x))
     if axis is None:

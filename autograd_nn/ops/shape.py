@@ -78,7 +78,7 @@ def cast(x, *, dtype):
         return complex(x).real
     wanted = np.dtype(dtype)
     x = np.asarray(x)
-    return (x.real if x.dtype.kind == "c" and wanted.kind != "c" else x).astype(wanted)
+    return (np.real(x) if x.dtype.kind == "c" and wanted.kind != "c" else x).astype(wanted)
 
 
 cast.defvjp(lambda g, ans, x, dtype: g)  # the walk casts g to the dtype of x
@@ -87,7 +87,7 @@ cast.defvjp(lambda g, ans, x, dtype: g)  # the walk casts g to the dtype of x
 @op(
     "→",
     differentiable=False,
-    instead="Integers and booleans do not change a little: compute the loss from the floating point values before the conversion.",
+    instead="Integers and booleans do not change a little: compute the loss from the values before the conversion.",
     cases=(Case((3,), dtype="int64"), Case("python", dtype="bool"), Case((0,), dtype="int32")),
 )
 def cast_discrete(x, *, dtype):
@@ -182,7 +182,7 @@ sum_to.defvjp(lambda g, ans, x, shape: broadcast_to(g, shape=shape_of(x)))
     ),
     **LINEAR,
 )
-def reshape(x, *, shape, order="C"):
+def reshape(x, *, shape, order: Any = "C"):
     """The same elements in another shape, read and placed row by row (order "C") or column by column ("F")."""
     return np.reshape(x, shape, order=order)
 
@@ -463,7 +463,7 @@ REPEATS = (
 
 @op("repeat", numpy=np.repeat, cases=REPEATS, **LINEAR)
 def repeat(x, *, repeats, axis=None):
-    """Each element repeated, next to itself: `repeats` times, or a number of times for each. Adjoint of `repeat_transpose`."""
+    """Each element repeated, next to itself: `repeats` times, or as often as `repeats` says for each."""
     return np.repeat(x, repeats, axis)
 
 
@@ -497,7 +497,7 @@ repeat_transpose.defvjp(lambda g, ans, x, shape, repeats, axis: repeat(g, repeat
 
 
 def meshgrid(*xs, indexing="xy"):
-    """Coordinate matrices of coordinate vectors; with indexing "xy" the first vector runs along axis 1, with "ij" along axis 0.
+    """Coordinate matrices of vectors; with indexing "xy" the first runs along axis 1, with "ij" along axis 0.
 
     Raises:
         ValueError: if `indexing` is neither.
@@ -555,9 +555,7 @@ def pad(x, *, pad_width, mode="constant", constant_values=0):
     element ("reflect", "symmetric"), or what stands at the other end ("wrap").
     """
     if mode not in PAD_MODES:
-        raise ValueError(
-            f"wanted mode {', '.join(PAD_MODES)}; got {mode!r}, which is no copy of elements: compute it and concatenate"
-        )
+        raise ValueError(f"wanted mode {', '.join(PAD_MODES)}; got {mode!r}. Compute the border and concatenate")
     x = np.asarray(x)
     if mode != "constant":
         return np.pad(x, pad_width, mode)

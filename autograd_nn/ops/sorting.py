@@ -92,7 +92,7 @@ def argpartition(x, *, kth, axis=-1):
 
 @op("partition", numpy=np.partition, kinks=KINK, cases=PARTITION)
 def partition(x, *, kth, axis=-1):
-    """Place `kth` gets the element that sorting would put there, with none larger before it and none smaller after it."""
+    """Place `kth` gets the element that sorting would put there; none before it is larger, none after it smaller."""
     return np.partition(x, kth, axis)
 
 
@@ -194,9 +194,8 @@ def median(x, *, axis=None, keepdims=False):
 
 def median_vjp(g, ans, x, axis, keepdims):
     """Half way in the sorted order."""
-    rows, order = rows_of(x, axis)
-    middle = (shape_of(rows)[-1] - 1) / 2
-    return order_statistic_vjp(reshape(g, shape=(*shape_of(rows)[:-1], 1)), x, np.array([middle]), axis)
+    *kept, n = shape_of(rows_of(x, axis)[0])
+    return order_statistic_vjp(reshape(g, shape=(*kept, 1)), x, np.array([(n - 1) / 2]), axis)
 
 
 median.defvjp(median_vjp)
@@ -217,7 +216,7 @@ median.defvjp(median_vjp)
         Case((7,), distinct=True, q=0.37, method="median_unbiased"),
     ),
 )
-def quantile(x, *, q, axis=None, method="linear", keepdims=False):
+def quantile(x, *, q, axis=None, method: Any = "linear", keepdims=False):
     """Quantiles over axes: the q-th part of the elements is smaller. An array of q makes a new first axis.
 
     Differentiable in x; q is a constant. The methods are NumPy's.
@@ -228,10 +227,9 @@ def quantile(x, *, q, axis=None, method="linear", keepdims=False):
 
 
 def quantile_vjp(g, ans, x, q, axis, method, keepdims):
-    """All of NumPy's methods interpolate between neighbours in sorted order; at which place, the quantile of 0 … n-1 tells."""
-    rows, order = rows_of(x, axis)
-    shape = shape_of(rows)
-    place = np.atleast_1d(np.quantile(np.arange(float(shape[-1])), q, method=method))
+    """Every method interpolates between neighbours in sorted order; the quantile of 0 … n-1 tells at which place."""
+    shape = shape_of(rows_of(x, axis)[0])
+    place = np.ravel(np.quantile(np.arange(float(shape[-1])), q, method=method))
     if np.ndim(q) == 0:
         g = reshape(g, shape=(*shape[:-1], 1))
     else:
@@ -261,13 +259,13 @@ ARG = (
 
 @op("argmax", numpy=np.argmax, differentiable=False, instead=INSTEAD.format("argmax"), cases=ARG)
 def argmax(x, *, axis=None, keepdims=False):
-    """Index of the maximum along an axis, of the flattened array if axis is None; the first of equals. No derivative."""
+    """Index of the first maximum along an axis; of the flattened array if axis is None. No derivative."""
     return np.argmax(x, axis, keepdims=keepdims)
 
 
 @op("argmin", numpy=np.argmin, differentiable=False, instead=INSTEAD.format("argmin"), cases=ARG)
 def argmin(x, *, axis=None, keepdims=False):
-    """Index of the minimum along an axis, of the flattened array if axis is None; the first of equals. No derivative."""
+    """Index of the first minimum along an axis; of the flattened array if axis is None. No derivative."""
     return np.argmin(x, axis, keepdims=keepdims)
 
 
@@ -275,9 +273,9 @@ def argmin(x, *, axis=None, keepdims=False):
     "searchsorted",
     numpy=np.searchsorted,
     differentiable=False,
-    instead="A place among sorted numbers does not change a little: use the numbers themselves, or sums of smooth steps.",
+    instead="A place among numbers does not change a little: use the numbers themselves, or sums of smooth steps.",
     cases=(Case(np.array([0.0, 1.0, 2.0]), (4,)), Case(np.array([0.0, 1.0]), (), side="right")),
 )
-def searchsorted(a, v, *, side="left"):
+def searchsorted(a, v, *, side: Any = "left"):
     """Places at which v would be inserted into the sorted vector a to keep it sorted. No derivative."""
     return np.searchsorted(a, v, side)

@@ -342,11 +342,17 @@ normal_hazard_excess.defvjp(lambda g, ans, x: g * (1.0 - normal_hazard(x) * ans)
 ENTROPY = {"cases": BINARY, "elementwise": True}
 
 
+def as_dtype_with(y, x):
+    """y in the floating point dtype of x · y, so that a Python float does not turn float32 into float64."""
+    dtype = np.result_type(x, y)
+    return np.asarray(y, dtype if dtype.kind in "fc" else np.float64)
+
+
 @op("x log y", domain=(REAL, POSITIVE), kinks="0 at x = 0, y ≤ 0", **ENTROPY)
 def xlogy(x, y):
     """x log(y), and 0 at x = 0 (but nan where y is nan). At x = 0, y ≤ 0 the derivatives are taken as 0."""
     zero = np.equal(x, 0) & ~np.isnan(y)
-    return np.multiply(x, np.log(np.where(zero, 1, y)))
+    return np.multiply(x, np.log(np.where(zero, 1, as_dtype_with(y, x))))
 
 
 # Only the singular points are replaced, so that mixed derivatives are right at x = 0 too.
@@ -360,7 +366,7 @@ xlogy.defvjp(
 def xlog1py(x, y):
     """x log(1 + y), and 0 at x = 0 (but nan where y is nan). At x = 0, y ≤ -1 the derivatives are taken as 0."""
     zero = np.equal(x, 0) & ~np.isnan(y)
-    return np.multiply(x, np.log1p(np.where(zero, 0, y)))
+    return np.multiply(x, np.log1p(np.where(zero, 0, as_dtype_with(y, x))))
 
 
 xlog1py.defvjp(
@@ -381,7 +387,14 @@ entr.defvjp(lambda g, ans, x: -g * (1.0 + log(x)))
 # Gamma functions
 
 
-@op("log|Γ|", scalar=math.lgamma, domain=(POSITIVE,), **SMOOTH)
+def python_lgamma(x: float) -> float:
+    """log|Γ| of a Python float; at -∞ Python and SciPy differ, and SciPy is asked (by raising)."""
+    if x == -math.inf:
+        raise ValueError("SciPy has -inf here")
+    return math.lgamma(x)
+
+
+@op("log|Γ|", scalar=python_lgamma, domain=(POSITIVE,), **SMOOTH)
 def lgamma(x):
     """Logarithm of the absolute value of the gamma function."""
     return scipy_special().gammaln(x)
@@ -452,7 +465,7 @@ i1.defvjp(lambda g, ans, x: g * (0.5 * (i0(x) + iv(x, order=2))))
 
 
 ORDERS = {
-    "cases": (Case((3,), order=2), Case("python", order=0), Case((), order=3), Case((0,), order=1)),
+    "cases": (Case((3,), attrs={"order": 2}), Case("python", attrs={"order": 0}), Case((), attrs={"order": 3}), Case((0,), attrs={"order": 1})),
     "elementwise": True,
 }
 

@@ -13,7 +13,7 @@ import optree
 from ..graph import Graph, Node, dtype
 from ..op import ITEM, Op
 from ..value import Value
-from .discrepancy import Discrepancy, Function, compare, data_of, kind
+from .discrepancy import Discrepancy, Function, compare, data_of, kind, vjp
 
 __all__ = ["GradientError", "blame", "check_grads"]
 
@@ -151,7 +151,8 @@ def argument_names(f: Any, spec: Any) -> list[str]:
 
 def check_point(name: str, function: Function, arrays: list[Any]) -> None:
     """Refuse what has no derivative: a function that is not finite here, or not the same twice."""
-    one, two = function.numbers(arrays), function.numbers(arrays)
+    with np.errstate(all="ignore"):
+        one, two = function.numbers(arrays), function.numbers(arrays)
     for n, (a, b) in enumerate(zip(one, two, strict=True)):
         if not np.array_equal(a, b, equal_nan=kind(a) in "fc"):
             raise GradientError(f"check_grads: {name} gives different results for the same arguments. Pass it a fixed seed.")
@@ -167,7 +168,8 @@ def failure(name: str, names: list[str], found: Discrepancy, function: Function,
     if found.element:
         lines.append(f"element:               {list(found.element)}")
     if found.order > 1:
-        of = f"d {name} / d {names[found.output]}"
+        several = sum(np.size(out) for out in function.numbers(arrays)) != 1
+        of = f"d {f'(weights · {name})' if several else name} / d {names[found.output]}"
         lines.append(f"of the gradient:       {of}" + (f" at {list(found.output_element)}" if found.output_element else ""))
     elif found.output or found.output_element:
         lines.append(f"of result:             {found.output}" + (f" at {list(found.output_element)}" if found.output_element else ""))
@@ -184,19 +186,26 @@ def failure(name: str, names: list[str], found: Discrepancy, function: Function,
 
 def cause(function: Function, arrays: list[Any], found: Discrepancy) -> tuple[Op | None, str]:
     """Return the op whose rule is wrong on its own recorded operands, and what to say."""
-    outputs = function.record([Value.leaf(x, requires_grad=True) for x in arrays])
-    for node in Graph.of(*[out for out in outputs if isinstance(out, Node)]).nodes:
-        if node.op is None or node.op is ITEM or not node.requires_grad:
-            continue
-        args = [p._data for p in node.parents]
-        try:
-            wrong = blame(node.op, args, node.attrs, order=found.order)
-        except (TypeError, ValueError, ArithmeticError, IndexError) as error:
-            return node.op, f"The rule of op {node.op.name!r} ({node.op.module}) fails: {error}"
-        if wrong is None:
-            continue
-        kinks = f"\n  This kink is documented: op {node.op.name!r}: {node.op.kinks}." if wrong.slopes and node.op.kinks else ""
-        return node.op, f"The rule of op {node.op.name!r} ({node.op.module}) is wrong: {explain(node.op, wrong)}{kinks}"
+    leaves = [Value.leaf(x, requires_grad=True) for x in arrays]
+    outputs = function.record(leaves)
+    graphs = [outputs]
+    for _ in range(found.order - 1):  # the rules are made of ops too, and one of those may be wrong
+        graphs.append(vjp(graphs[-1], leaves, [np.ones_like(data_of(out)) for out in graphs[-1]], True))
+    tries = [(outputs, 1) for outputs in graphs] + [(outputs, order) for order in range(2, found.order + 1)]
+    for outputs, order in tries:
+        for node in Graph.of(*[out for out in outputs if isinstance(out, Node)]).nodes:
+            if node.op is None or node.op is ITEM or not node.requires_grad:
+                continue
+            try:
+                wrong = blame(node.op, [p._data for p in node.parents], node.attrs, order=order)
+            except (TypeError, ValueError, ArithmeticError, IndexError) as error:
+                return node.op, f"The rule of op {node.op.name!r} ({node.op.module}) fails: {error}"
+            if wrong is not None:
+                where = f"op {node.op.name!r} ({node.op.module})"
+                if wrong.slopes is None:
+                    return node.op, f"The rule of {where} is wrong: {explain(node.op, wrong)}"
+                documented = f"This kink is documented: op {node.op.name!r}: {node.op.kinks}." if node.op.kinks else "It documents no kink."
+                return node.op, f"The kink is in {where}: {explain(node.op, wrong)}\n  {documented}"
     if found.slopes is not None:
         return None, "Every op on the way is right by itself: at a kink central differences give the mean of both slopes."
     return None, (

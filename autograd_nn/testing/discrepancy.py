@@ -34,7 +34,8 @@ class Discrepancy:
         mode: "vjp" or "jvp".
         argument: number of the argument.
         element: index into it.
-        output: number of the output; at order 2 the outputs are the gradients of the arguments.
+        output: number of the output; at order 2 the outputs are the gradients of the arguments (of a function with
+            several results, the gradients of a sum of all of them with fixed random weights).
         output_element: index into the output.
         rule: the derivative of that output element by that argument element, by the rules.
         numeric: the same by central differences.
@@ -228,7 +229,8 @@ def compare(
             outputs = [outputs[j] for j in keep]
             eps = max([np.finfo(np.asarray(out).dtype).eps for out in outputs], default=2.0**-52)
             at = Comparison(function, list(arrays), outputs, float(eps))
-            weights = [random_like(out, rng) for out in outputs]
+            alone = sum(np.size(out) for out in outputs) == 1  # a scalar keeps weight 1, so that its derivatives read as they are
+            weights = [zeros_like(out) + 1.0 if alone else random_like(out, rng) for out in outputs]
             found = compare_first(at, weights, level, modes, rtol * max(1.0, eps / 2e-13), atol, rng, which)
             if found is not None:
                 return found
@@ -324,7 +326,10 @@ def locate(at: Comparison, found: Discrepancy, v: Any, weights: Arrays) -> Discr
 
     pairs = [(vs[0], ws) for vs in units([v]) for ws in units(weights)]
     v, weights = max(pairs, key=lambda pair: difference(*pair))
-    left, right = one_sided(at.phi(i, v, weights), eps=at.eps)
+    phi = at.phi(i, v, weights)
+    left, right = one_sided(phi, eps=at.eps)
+    if found.order > 1 and abs(phi(1e-9) - phi(-1e-9)) > 1e-4 * max(1e-3, abs(phi(1e-9)), abs(phi(-1e-9))):
+        left, right = phi(-1e-9), phi(1e-9)  # the gradient jumps: the kink is in the function one order below
     kink = abs(left - right) > 1e-3 * max(abs(left), abs(right), 1e-3)
     return replace(
         found,

@@ -258,19 +258,22 @@ def random_graphs(draw: Any, ops: Sequence[Op] | None = None, *, max_steps: int 
     leaves: list[Any] = []
     steps: list[tuple[Op, list[tuple[str, Any]], dict[str, Any], int | None]] = []
     results: list[Any] = []  # of steps
+    used: set[tuple[str, Any]] = set()
 
     for _ in range(draw(st.integers(1, max_steps))):
-        op = draw(st.sampled_from(pool))
-        case = draw(st.sampled_from(steps_of(op)))
+        data = {("step", j): x for j, x in enumerate(results)} | {("leaf", j): x for j, x in enumerate(leaves)}
+        unused = {key: x for key, x in data.items() if key[0] == "step" and key not in used}
+        choice = joining(pool, unused) if unused and draw(st.integers(0, 9)) != 4 else {}
+        choice = choice or {op: steps_of(op) for op in pool}
+        op = draw(st.sampled_from(list(choice)))
+        case = draw(st.sampled_from(choice[op]))
         operands: list[tuple[str, Any]] = []
         fresh: list[Any] = []
-        for i, argument in enumerate(case.arguments):
-            domain = domain_of(op, case, i)
-            known = [("leaf", j) for j in range(len(leaves))] + [("step", j) for j in range(len(steps))]
-            data = {("leaf", j): x for j, x in enumerate(leaves)} | {("step", j): x for j, x in enumerate(results)}
-            matching = [k for k in reversed(known) if fits(data[k], argument) and suits(data[k], domain, case)]
-            if matching and draw(st.integers(0, 3)):
-                operands.append(draw(st.sampled_from(matching)))
+        for i in range(len(case.arguments)):
+            known = candidates(op, case, i, unused) or candidates(op, case, i, data)
+            if known and draw(st.integers(0, 3)) != 2:
+                operands.append(draw(st.sampled_from(known)))
+                unused.pop(operands[-1], None)
                 continue
             made = draw_argument(draw, op, case, i)
             if kind(made) == "f" and op.rule(i) is not None:
@@ -289,6 +292,7 @@ def random_graphs(draw: Any, ops: Sequence[Op] | None = None, *, max_steps: int 
         out = out if pick is None else out[pick]
         if kind(out) == "f" and np.size(out) and np.all(np.isfinite(out)) and np.max(np.abs(out)) < 1e4:
             leaves += fresh
+            used |= {(where, x) for where, x in operands if where == "step"}
             steps.append((op, operands, case.attrs, pick))
             results.append(out)
     hypothesis().assume(steps)
@@ -305,8 +309,45 @@ def random_graphs(draw: Any, ops: Sequence[Op] | None = None, *, max_steps: int 
     return graph
 
 
-def fits(data: Any, argument: Any) -> bool:
-    """Has a value the shape that a case asks for?"""
+def joining(pool: Sequence[Op], unused: dict[tuple[str, int], Any]) -> dict[Op, list[Case]]:
+    """Return the ops, with their cases, that can take a result which nothing uses yet."""
+    suitable: dict[tuple[Interval, bool, Any], bool] = {}
+    out: dict[Op, list[Case]] = {}
+    for op in pool:
+        for case in steps_of(op):
+            for x in unused.values():
+                here = reshaped(case, np.shape(x)) if op.elementwise and type(x) is not float else case
+                for i, argument in enumerate(here.arguments):
+                    if fits(x, argument, False):
+                        domain = domain_of(op, here, i)
+                        key = (domain, case.distinct, id(x))
+                        if key not in suitable:
+                            suitable[key] = suits(x, domain, case)
+                        if suitable[key]:
+                            out.setdefault(op, []).append(here)
+                            break
+    return out
+
+
+def candidates(op: Op, case: Case, i: int, data: dict[tuple[str, int], Any]) -> list[tuple[str, int]]:
+    """Return which of the values there are can be argument number i of a case."""
+    argument, domain = case.arguments[i], domain_of(op, case, i)
+    return [key for key, x in data.items() if fits(x, argument, op.elementwise) and suits(x, domain, case)]
+
+
+def fits(data: Any, argument: Any, broadcast: bool) -> bool:
+    """Has a value the shape that a case asks for, or, if `broadcast`, one that broadcasts to it?"""
     if isinstance(argument, str):
         return type(data) is float
-    return isinstance(argument, tuple) and type(data) is not float and np.shape(data) == argument
+    if not isinstance(argument, tuple) or type(data) is float:
+        return False
+    shape = np.shape(data)
+    suffix = argument[len(argument) - len(shape) :] if len(shape) <= len(argument) else None
+    return shape == argument or (broadcast and suffix is not None and all(m in (1, n) for m, n in zip(shape, suffix, strict=True)))
+
+
+def reshaped(case: Case, shape: tuple[int, ...]) -> Case:
+    """Return a case of an elementwise op with its shapes replaced; those with fixed arrays stay as they are."""
+    if any(not isinstance(a, tuple) for a in case.arguments):
+        return case
+    return Case(*[shape] * len(case.arguments), distinct=case.distinct, domain=case.domain, order=case.order, attrs=case.attrs)

@@ -1,4 +1,4 @@
-"""Pictures and text of a graph: DOT source, SVG and PNG, notebook display, and an outline for terminals and screen readers.
+"""Pictures and text of a graph: DOT, SVG and PNG, notebook display, an outline for terminals and screen readers.
 
 `value.draw()` and `graph.draw()` give a `Drawing`, `print(graph)` the outline. Nothing here knows an op or a
 derivative: it reads the fields of nodes. Rendering needs no `dot` program, see `autograd_nn.visualize.render`.

@@ -1,7 +1,7 @@
 """A graph in DOT, the language of Graphviz: cards for values, glyphs for ops, dashed frames for modules.
 
-The same graph gives the same text, byte for byte. Labels are records and plain strings, never HTML, which the WASM build
-of Graphviz drops; every character that DOT, records or HTML entities could misread is escaped.
+The same graph gives the same text, byte for byte. Labels are records and plain strings, never HTML, which the WASM
+build of Graphviz drops; every character that DOT, records or HTML entities could misread is escaped.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from ..graph import Graph, Node
+from ..graph import Node
 from .fold import Box, fold
 from .outline import Names, describe_node, grad_data, headline, kind
 from .render import FONT
@@ -42,10 +42,8 @@ INK = "#172033"
 GREY = "#8391a7"
 ALARM = "#dc2626"
 
-# For these the order of the operands does not matter; for all others they enter from the first, above, to the last, below.
-SYMMETRIC = frozenset(
-    "add mul maximum minimum fmax fmin equal not_equal logical_and logical_or logical_xor hypot logaddexp logaddexp2".split()
-)
+# For these the order of the operands does not matter; for all others the first enters above the last.
+SYMMETRIC = frozenset(("add", "mul", "maximum", "minimum", "fmax", "fmin", "equal", "not_equal", "hypot", "logaddexp"))
 
 
 class Picture(NamedTuple):
@@ -54,12 +52,10 @@ class Picture(NamedTuple):
     source: str
     caption: str
     title: str
-    count: int  # cards
+    cards: int
 
 
-def to_dot(
-    source: Any, *, max_nodes: int | None = MAX_NODES, rankdir: str = "LR", caption: str | None = None
-) -> str:
+def to_dot(source: Any, *, max_nodes: int | None = MAX_NODES, rankdir: str = "LR", caption: str | None = None) -> str:
     r"""Return the graph as DOT text, to render with any Graphviz.
 
     Args:
@@ -128,7 +124,14 @@ def header(rankdir: str, notes: list[str]) -> Iterable[str]:
     if notes:
         style |= {"label": "".join(escape(note) + "\\l" for note in notes), "labelloc": "b", "labeljust": "l"}
     yield f"  graph {attributes(style)}"
-    card = {"shape": "record", "style": "rounded,filled", "penwidth": "1.1", "margin": "0.06,0.045", "height": "0.27", "width": "0.2"}
+    card = {
+        "shape": "record",
+        "style": "rounded,filled",
+        "penwidth": "1.1",
+        "margin": "0.06,0.045",
+        "height": "0.27",
+        "width": "0.2",
+    }
     yield f"  node {attributes(card | {'fontname': FONT, 'fontsize': '11', 'fontcolor': INK})}"
     yield f"  edge {attributes({'color': GREY, 'penwidth': '1.1', 'arrowsize': '0.6'})}"
 
@@ -149,12 +152,12 @@ def body(boxes: list[Box], names: Names, rankdir: str) -> tuple[list[tuple[str |
             for member in box.nodes:
                 for parent in member.parents:
                     if key[parent] != name:
-                        edges[f"  {key[parent]} -> {name} [penwidth=1.8]"] = None
+                        edges[f"  {key[parent]} -> {name} [penwidth=1.4]"] = None
             continue
         statements.append((box.scope, f"{name} {card(node, name, names, rankdir)}"))
         if node.op is None:
             continue
-        statements.append((box.scope, f"{name}op {glyph(node, name)}"))
+        statements.append((box.scope, f"{name}op {glyph(node, node.op, name)}"))
         ports = entries(node, rankdir)
         for parent, port in zip(node.parents, ports, strict=True):
             edge = f"  {key[parent]} -> {name}op{port}"
@@ -201,7 +204,10 @@ def labelled(word: str, lines: list[str]) -> list[str]:
 def record(fields: list[list[str]], rankdir: str, *, stacked: bool) -> str:
     """Return the label of a record. Fields of records turn with rankdir, and braces turn them once more."""
     left = any(len(field) > 1 for field in fields) or stacked
-    texts = ["".join(escape(line, record=True) + "\\l" for line in field) if left else escape(field[0], record=True) for field in fields]
+    texts = [
+        "".join(escape(line, record=True) + "\\l" for line in field) if left else escape(field[0], record=True)
+        for field in fields
+    ]
     joined = "|".join(texts)
     return joined if stacked == (rankdir == "LR") else "{" + joined + "}"
 
@@ -213,7 +219,7 @@ def folded_card(box: Box, name: str, rankdir: str) -> str:
     constants = len(box.nodes) - len(ops) - parameters
     leaves = [plural(parameters, "parameter")] if parameters else []
     leaves += [plural(constants, "constant")] if constants else []
-    title = plain(box.title, 60)
+    title = plain(box.title.removeprefix(f"{box.scope}/"), 60)
     lines = [[title], [counted(ops)] if ops else [], [", ".join(leaves)] if leaves else []]
     alarm = not all(finite(node.data) and finite(grad_data(node)) for node in box.nodes)
     if alarm:
@@ -225,26 +231,30 @@ def folded_card(box: Box, name: str, rankdir: str) -> str:
         "label": record([line for line in lines if line], rankdir, stacked=True),
         "color": ALARM if alarm else look.border,
         "fillcolor": look.fill,
-        "penwidth": "2",
-        "tooltip": escape(f"{title}: {plural(len(box.nodes), 'node')}"),
+        "penwidth": "1.6",
+        "tooltip": escape(f"{plain(box.title, 120)}: {plural(len(box.nodes), 'node')}"),
     }
     return attributes(style)
 
 
-def glyph(node: Node, name: str) -> str:
+def glyph(node: Node, op: Any, name: str) -> str:
     """Return the attributes of an op: a dark disc for a sign, a dark lozenge for a word."""
-    op = node.op
     label, attrs = plain(op.label, 24), attrs_text(node)
     if op.name == "item":
-        results, index = node.parents[0].op.results if node.parents[0].op is not None else (), node.attrs.get("index", 0)
-        label, attrs = (results[index] if isinstance(index, int) and index < len(results) else f"[{index}]"), ""
+        of, index = node.parents[0].op, node.attrs["index"]
+        label, attrs = of.results[index] if of is not None and of.results else f"[{index}]", ""
     style = {"id": f"{name}op", "class": "op", "label": escape(label) + (f"\\n{escape(attrs)}" if attrs else "")}
     if len(label) <= 2 and not attrs:
         style |= {"shape": "circle", "fixedsize": "true", "width": "0.34", "margin": "0"}
     else:
         style |= {"shape": "box", "margin": "0.1,0.03", "height": "0.3", "width": "0.3"}
     summary = (op.__doc__ or "").strip().partition("\n")[0]
-    style |= {"color": GREY, "fillcolor": INK, "fontcolor": "#ffffff", "tooltip": escape(plain(f"{op.name}: {summary}", 120))}
+    style |= {
+        "color": GREY,
+        "fillcolor": INK,
+        "fontcolor": "#ffffff",
+        "tooltip": escape(plain(f"{op.name}: {summary}", 120)),
+    }
     return attributes(style)
 
 
@@ -284,6 +294,7 @@ def clusters(statements: list[tuple[str | None, str]]) -> Iterable[str]:
                 "class": "scope",
                 "label": escape(plain(path[-1], 60)),
                 "labeljust": "l",
+                "labelloc": "t",
                 "style": "rounded,dashed,filled",
                 "color": GREY,
                 "fillcolor": "#8391a718",

@@ -74,7 +74,7 @@ class Drawing:
         self.source = drawn.source
         self.title = drawn.title
         self.caption = drawn.caption
-        self._count = drawn.count
+        self._cards = drawn.cards
         self._outline = outline(graph)
         self._engine = engine
 
@@ -106,9 +106,13 @@ class Drawing:
         path = Path(path)
         suffix = path.suffix.lower()
         if suffix not in SUFFIXES:
-            raise ValueError(f"save wanted a name that ends in {', '.join(SUFFIXES)}, got {path.name!r}: write 'graph.svg'.")
-        if suffix == ".png" and self._count > MAX_PNG:
-            raise ValueError(f"a PNG of {self._count} nodes is too large to look at: save it as .svg, or draw(max_nodes=150).")
+            raise ValueError(
+                f"save wanted a name that ends in {', '.join(SUFFIXES)}, got {path.name!r}: write 'graph.svg'."
+            )
+        if suffix == ".png" and self._cards > MAX_PNG:
+            raise ValueError(
+                f"a PNG of {self._cards} nodes is too large to look at: save it as .svg, or draw(max_nodes=150)."
+            )
         if suffix in (".dot", ".gv"):
             content = self.source.encode()
         elif suffix == ".txt":
@@ -132,8 +136,8 @@ class Drawing:
     def __str__(self) -> str:
         return self._outline
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        """Show the picture as an image, which notebooks display even untrusted; the outline where there is no renderer."""
+    def _repr_mimebundle_(self, **_options: Any) -> dict[str, Any]:
+        """Show an image, which notebooks display even untrusted; the outline where there is no renderer."""
         bundle = {"text/plain": self._outline}
         try:
             svg = self.svg
@@ -148,12 +152,12 @@ class Drawing:
         return bundle
 
 
-def display_graph(graph: Graph, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+def display_graph(graph: Graph, **_options: Any) -> dict[str, Any]:
     """Show a graph that ends a notebook cell."""
     return draw(graph)._repr_mimebundle_()
 
 
-def display_value(value: Node, include: Any = None, exclude: Any = None) -> dict[str, Any] | None:
+def display_value(value: Node, **_options: Any) -> dict[str, Any] | None:
     """Show a Value that ends a notebook cell: its repr, and the picture of its graph if that is small."""
     if value.op is None or not at_most(value, AT_A_GLANCE):
         return None

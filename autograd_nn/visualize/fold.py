@@ -14,6 +14,9 @@ from ..graph import Graph, Node
 __all__ = ["Box", "fold"]
 
 
+MAX_DEPTH = 8  # names in a scope; deeper ones are folded from here on
+
+
 class Box(NamedTuple):
     """What is drawn as one: a single node if `title` is "", else a folded part of the graph."""
 
@@ -27,6 +30,7 @@ def fold(graph: Graph, limit: int = 150) -> list[Box]:
 
     Outputs stay visible, unless they alone are too many.
     """
+    boxes: list[Box] = []
     for boxes in partitions(graph, limit):
         if len(boxes) <= limit:
             break
@@ -36,8 +40,8 @@ def fold(graph: Graph, limit: int = 150) -> list[Box]:
 def partitions(graph: Graph, limit: int) -> Iterator[list[Box]]:
     consumers = count_consumers(graph)
     yield runs(graph, consumers, list(graph.nodes), [])
-    depth = max((len(node.scope.split("/")) for node in graph.nodes if node.scope), default=0)
-    for level in range(depth, 0, -1):
+    deepest = max((node.scope.count("/") + 1 for node in graph.nodes if node.scope), default=0)
+    for level in range(min(deepest, MAX_DEPTH), 0, -1):
         yield modules(graph, consumers, level)
     yield stages(graph, limit)
 
@@ -51,34 +55,32 @@ def count_consumers(graph: Graph) -> dict[Node, set[Node]]:
 
 
 def runs(graph: Graph, consumers: dict[Node, set[Node]], nodes: list[Node], others: list[Box]) -> list[Box]:
-    """Fold ops in single file, with the unnamed leaves that only they use."""
-    outputs, chosen = set(graph.outputs), set(nodes)
+    """Fold ops in single file, with the unnamed leaves that only they use; add the other boxes."""
+    outputs = set(graph.outputs)
+    inner = {node for node in nodes if not node.name and node not in outputs and len(consumers[node]) == 1}
     run_of: dict[Node, list[Node]] = {}
     for node in nodes:
-        run_of[node] = [node]
-        if node.op is None or node in outputs:
+        run = run_of[node] = [node]
+        if node.op is None or node.name or node in outputs:
             continue
-        run = run_of[node]
         before = {parent for parent in node.parents if parent.op is not None}
-        if len(before) == 1 and not node.name:
+        if len(before) == 1:
             (parent,) = before
-            if parent in chosen and parent not in outputs and not parent.name and parent.scope == node.scope and len(consumers[parent]) == 1:
+            if parent in inner and parent.scope == node.scope:
                 run = run_of[node] = run_of[parent]
                 run.append(node)
         for parent in dict.fromkeys(node.parents):
-            if parent.op is None and parent in chosen and not parent.name and parent not in outputs and len(consumers[parent]) == 1:
-                run.append(parent)
+            if parent.op is None and parent in inner:
                 run_of[parent] = run
-    position = {node: i for i, node in enumerate(graph.nodes)}
-    made, boxes = set(), list(others)
-    for node in nodes:
-        run = run_of[node]
-        if id(run) not in made:
-            made.add(id(run))
-            ops = sum(n.op is not None for n in run)
-            boxes += [Box(f"{ops:,} ops in a row", run, node.scope)] if ops > 1 else [Box("", [n], n.scope) for n in run]
-    boxes.sort(key=lambda box: position[box.nodes[0]])
-    return boxes
+                run.append(parent)
+    boxes = list(others)
+    for run in {id(run): run for run in run_of.values()}.values():
+        ops = sum(node.op is not None for node in run)
+        if ops > 1:
+            boxes.append(Box(f"{ops:,} ops in a row", run, run[0].scope))
+        else:
+            boxes += [Box("", [node], node.scope) for node in run]
+    return in_order(graph, boxes)
 
 
 def modules(graph: Graph, consumers: dict[Node, set[Node]], level: int) -> list[Box]:
@@ -121,5 +123,9 @@ def stages(graph: Graph, limit: int) -> list[Box]:
             parts.setdefault(depth[node] * count // (deepest + 1), []).append(node)
     boxes = [Box(f"stage {i} of {len(parts)}", parts[part], None) for i, part in enumerate(sorted(parts), 1)]
     boxes += [Box("", [node], node.scope) for node in graph.nodes if node in visible]
+    return in_order(graph, boxes)
+
+
+def in_order(graph: Graph, boxes: list[Box]) -> list[Box]:
     position = {node: i for i, node in enumerate(graph.nodes)}
     return sorted(boxes, key=lambda box: position[box.nodes[0]])

@@ -1,4 +1,4 @@
-"""A graph as text: one node a line, operands before what is computed from them. Readable by eye, `grep` and screen reader."""
+"""A graph as text: one node a line, operands before what uses them. Readable by eye, `grep` and screen reader."""
 
 from __future__ import annotations
 

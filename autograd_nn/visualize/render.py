@@ -19,8 +19,8 @@ __all__ = ["FONT", "RenderError", "engine", "render"]
 ENGINES = ("dot", "wasi")
 TIMEOUT = 20.0
 FONT = "Verdana"
-"""Boxes are laid out for this, the widest of the usual fonts. (The WASM build knows its widths by heart; given a list of
-names it takes those of Times, and text sticks out.)"""
+"""Boxes are laid out for this, the widest of the usual fonts. (The WASM build knows its widths by heart; given a list
+of names it takes those of Times, and text sticks out.)"""
 FONTS = "Helvetica,Arial,Liberation Sans,DejaVu Sans,Verdana,sans-serif"
 """In the finished picture the first that a machine has: the text fits whichever it is."""
 INSTALL = 'pip install "autograd_nn[viz]"'
@@ -70,7 +70,8 @@ def render(source: str, format: str = "svg", *, engine: str | None = None, scale
             problems.append(f"dot: {_reason(error)}")
     if format == "pdf":
         raise RenderError(
-            _because(problems) + "A PDF needs the dot program (apt install graphviz, brew install graphviz, or conda install "
+            _because(problems)
+            + "A PDF needs the dot program (apt install graphviz, brew install graphviz, or conda install "
             'python-graphviz); save("graph.svg") works without it.'
         )
     if "wasi" in wanted and (module := _wasi()) is not None:
@@ -83,7 +84,9 @@ def render(source: str, format: str = "svg", *, engine: str | None = None, scale
             svg = _with_fonts(svg, "svg")
             return svg if format == "svg" else _png(svg, scale)
     if problems:
-        raise RenderError(f"Graphviz could not draw it ({'; '.join(problems)}): draw fewer nodes, or keep the DOT text in .source.")
+        raise RenderError(
+            f"Graphviz could not draw it ({'; '.join(problems)}): draw fewer nodes, or keep the DOT text in .source."
+        )
     forced = f" (only {wanted[0]!r} was allowed)" if len(wanted) == 1 else ""
     raise RenderError(
         f"Drawing needs a renderer, and none is installed{forced}: run {INSTALL} or install Graphviz's dot; "
@@ -104,7 +107,9 @@ def _wanted(prefer: str | None) -> tuple[str, ...]:
 def _run_dot(program: str, source: str, format: str, scale: float) -> bytes:
     command = [program, f"-T{format}"] + ([f"-Gdpi={96 * scale:g}"] if format == "png" else [])
     hidden = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # Windows would flash a console
-    done = subprocess.run(command, input=source.encode(), capture_output=True, check=True, timeout=TIMEOUT, creationflags=hidden)
+    done = subprocess.run(
+        command, input=source.encode(), capture_output=True, check=True, timeout=TIMEOUT, creationflags=hidden
+    )
     return done.stdout
 
 
@@ -127,18 +132,20 @@ def _wasi() -> Any:
 def _png(svg: bytes, scale: float) -> bytes:
     try:
         import resvg_py
-    except Exception as error:  # noqa: BLE001  (a binary wheel: anything may go wrong on an unusual platform)
+    except Exception as error:  # a binary wheel: anything may go wrong on an unusual platform
         raise RenderError(
             f'A PNG needs resvg-py or the dot program: run {INSTALL}; save("graph.svg") works without them.'
         ) from error
     try:  # 96 dpi: Graphviz writes sizes in points
         return bytes(resvg_py.svg_to_bytes(svg_string=svg.decode(), dpi=96, zoom=scale, font_files=_spare_font()))
     except Exception as error:
-        raise RenderError(f'resvg-py could not make a PNG of it ({_reason(error)}): save("graph.svg") instead.') from error
+        raise RenderError(
+            f'resvg-py could not make a PNG of it ({_reason(error)}): save("graph.svg") instead.'
+        ) from error
 
 
 def _spare_font() -> list[str]:
-    """Return matplotlib's own font, without importing it: resvg leaves text out where a machine has no font that it knows."""
+    """Return matplotlib's own font, without importing it: resvg leaves text out where it finds no font."""
     found = importlib.util.find_spec("matplotlib")
     font = Path(found.origin).parent / "mpl-data/fonts/ttf/DejaVuSans.ttf" if found and found.origin else None
     return [str(font)] if font is not None and font.is_file() else []

@@ -9,7 +9,18 @@ import numpy as np
 
 from ..graph import Graph, Node
 
-__all__ = ["array_lines", "as_graph", "attrs_text", "counted", "finite", "number", "plain", "plural", "shape_text", "summary"]
+__all__ = [
+    "array_lines",
+    "as_graph",
+    "attrs_text",
+    "counted",
+    "finite",
+    "number",
+    "plain",
+    "plural",
+    "shape_text",
+    "summary",
+]
 
 JOINERS = "\u200c\u200d"  # needed inside Persian words and emoji; harmless
 ROWS, COLUMNS = 3, 4  # arrays up to this size are shown in full
@@ -45,11 +56,11 @@ def plain(text: str, limit: int = 40) -> str:
     return "".join(c if c.isprintable() or c in JOINERS else ascii(c)[1:-1] for c in short)
 
 
-def number(x: Any, digits: int = 4) -> str:
+def number(x: Any, digits: int = 6) -> str:
     """Return a number with so many significant digits, as short as it goes.
 
     >>> [number(x) for x in (2.0, -6.88137, 1e-12, 123456.0, True, 1 - 2j)]
-    ['2', '-6.881', '1e-12', '123456', 'True', '1-2j']
+    ['2', '-6.88137', '1e-12', '123456', 'True', '1-2j']
     """
     x = np.asarray(x).item()
     if isinstance(x, (bool, int)):
@@ -111,7 +122,7 @@ def array_lines(data: Any) -> list[str]:
         return [number(array)]
     if not array.size or array.ndim > 2 or array.shape[-1] > COLUMNS or (array.ndim == 2 and len(array) > ROWS):
         return [summary(array)]
-    return [f"[{' '.join(map(number, row))}]" for row in np.atleast_2d(array)]
+    return [f"[{' '.join(number(x, 4) for x in row)}]" for row in np.atleast_2d(array)]
 
 
 def finite(data: Any) -> bool:
@@ -153,5 +164,5 @@ def counted(words: Iterable[str], limit: int = 3) -> str:
     for word in words:
         counts[word] = counts.get(word, 0) + 1
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    shown = [f"{word} ×{n}" if n > 1 else word for word, n in ranked[:limit]]
+    shown = [f"{word} ×{n:,}" if n > 1 else word for word, n in ranked[:limit]]
     return ", ".join(shown) + (", …" if len(ranked) > limit else "")
