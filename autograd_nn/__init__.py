@@ -3,15 +3,61 @@
 from collections.abc import Callable
 from typing import Any
 
-from . import numpy  # enters the compositions behind np.f(value), and is what v.__array_namespace__() returns
+from . import functions, numpy  # numpy enters the compositions behind np.f(value) and is v.__array_namespace__()
 from .backward import cotangents
+from .checkpoint import checkpoint
+from .custom import custom_vjp, stop_gradient
+from .debug import NonFiniteError, debug
 from .graph import Edge, Graph, Node, name_scope, no_grad, topological_order
 from .op import OPS, Op, op
+from .scan import scan
+from .transforms import (
+    elementwise_grad,
+    grad,
+    grad_and_aux,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    value_and_grad,
+    vjp,
+)
 from .value import Value, zero_grad
+from .vmap import vmap
 
 __version__ = "0.1.0"
 
-__all__ = ["OPS", "Edge", "Graph", "Node", "Op", "Value", "cotangents", "name_scope", "no_grad", "numpy", "op", "topological_order", "zero_grad"]
+# `numpy` and `functions` are left out: `from autograd_nn import *` should not hide NumPy.
+__all__ = [
+    "OPS",
+    "Edge",
+    "Graph",
+    "Node",
+    "NonFiniteError",
+    "Op",
+    "Value",
+    "checkpoint",
+    "cotangents",
+    "custom_vjp",
+    "debug",
+    "elementwise_grad",
+    "grad",
+    "grad_and_aux",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "name_scope",
+    "no_grad",
+    "op",
+    "scan",
+    "stop_gradient",
+    "topological_order",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+    "zero_grad",
+]
 
 
 def _on_first_use(name: str, doc: str) -> Callable[..., Any]:

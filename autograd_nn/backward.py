@@ -106,6 +106,8 @@ def walk(
     Returns:
         The cotangent of each node that lies between outputs and inputs. Those of leaves own their memory.
     """
+    if observe is None and modes.current is not None and modes.current.observer is not None:
+        return observed(modes.current.observer, outputs, seeds, inputs, create_graph=create_graph, release=release, since=since)
     order, reached = reach(outputs, inputs, since)
     table: dict[Node, Any] = {}
     array = np.ndarray
@@ -113,8 +115,6 @@ def walk(
         if node in reached:
             seed = type(node).leaf(seed) if create_graph and not isinstance(seed, Node) else seed
             table[node] = table[node] + seed if node in table else seed
-    if observe is None and modes.current is not None and modes.current.observer is not None:
-        observe = modes.current.observer.differentiated
     with np.errstate(all="ignore"):  # inf and nan show in the result; debug() finds where they began
         while order:
             node = order.pop()
@@ -171,6 +171,17 @@ def walk(
                 reached.discard(node)
         for node in [node for node in table if node.op is None and node.hooks is not None]:
             table[node] = run_hooks(node, table[node])
+    return table
+
+
+def observed(observer: Any, outputs: Sequence[Node], seeds: Sequence[Any], inputs: Sequence[Node] | None, **options: Any) -> dict[Node, Any]:
+    """Do the same while an observer, such as that of `debug()`, looks on."""
+    observer.begins(outputs, reach(outputs, inputs, options["since"])[0])
+    table = None
+    try:
+        table = walk(outputs, seeds, inputs, observe=observer.differentiated, **options)
+    finally:
+        observer.ends(table, inputs)
     return table
 
 
@@ -252,7 +263,7 @@ def check_seed(output: Node, seed: Any) -> Any:
                 f"backward from {describe(output)} wanted a scalar. Reduce it first, `v.sum().backward()` or "
                 f"`v.mean().backward()`; or weight its elements, `v.backward(np.ones({output.shape}))`."
             )
-        return 1.0 if type(data) is float else np.ones(shape(data), data.dtype)
+        return 1.0 if type(data) is float else np.ones(data.shape, data.dtype) if data.shape else data.dtype.type(1)
     if shape(seed) != shape(data):
         raise ValueError(f"the seed of {describe(output)} wanted its shape {shape(data)}, got {shape(seed)}.")
     if isinstance(seed, Node):

@@ -208,6 +208,10 @@ class Node:
         """Replace a leaf's data by an array that the leaf may keep: no copy, no check. For optimizers and compiled steps."""
         self._data = array  # first the data, then the serial: a reader in between errs towards "stale", never towards silence
         self.serial = next(clock)
+        self.source = None
+        mode = modes.current
+        if mode is not None and mode.observer is not None:
+            mode.observer.created(self)
 
     @property
     def grad(self) -> Any:
@@ -294,7 +298,7 @@ class Mode(NamedTuple):
 
     recording: bool = True
     scope: str | None = None
-    observer: Any = None  # has created(node), called for every new node: debug()
+    observer: Any = None  # told of new nodes and assigned leaves, created(node), and of backward passes: see debug.Observer
     trace: int = 0  # how many transforms are tracing: results inside an outer trace stay nodes
 
 

@@ -47,6 +47,9 @@ SIGNATURES: dict[Any, Callable[..., Any]] = {
 IN_PLACE = (np.copyto, np.fill_diagonal, np.place, np.put, np.put_along_axis, np.putmask)
 """Functions that write into their first argument, which a Value never allows."""
 
+NO_MEANING = ("casting", "order", "subok")
+"""Arguments about memory and subclasses. (`reshape` and `ravel` have another `order`, an attribute of the op.)"""
+
 NO_VALUE: Any = getattr(np, "_NoValue", None)
 
 
@@ -175,11 +178,9 @@ class Binding:
         """
         if name in self.known:
             return value is not NO_VALUE
-        if value is None or value is False or value is NO_VALUE or name in ("casting", "subok"):
+        if value is None or value is False or value is NO_VALUE or name in NO_MEANING:
             return False
         if type(value) in (bool, str, int) and value == self.defaults.get(name):
-            return False
-        if name == "order" and (self.ufunc or value in ("K", "A")):
             return False
         known = ", ".join(sorted(self.known)) or "none"
         raise TypeError(f"{self.called} of a Value does not take {name}={value!r}; keyword arguments it takes: {known}.")

@@ -175,8 +175,8 @@ class Op:
             if isinstance(error, TypeError) and not self.complex:
                 self._refuse_complex(args)
             raise self._explain(error, args, attrs) from error
-        if not self.complex and (type(out) is not np.ndarray or out.dtype.kind != "f"):
-            self._refuse_complex(args)
+        if not self.complex and (not self.elementwise or type(out) is not np.ndarray or out.dtype.kind != "f"):
+            self._refuse_complex(args)  # (elementwise and real: so were the operands. A norm is real of complex ones too.)
         if (type(out) is not np.ndarray or not out.ndim) and isinstance(out, (np.generic, np.ndarray)):
             if out.dtype.kind != "c" and all(type(a) in PYTHON_NUMBERS for a in args):
                 return out.item()
@@ -300,7 +300,9 @@ def constant_data(op: Op, x: Any) -> Any:
     Raises:
         TypeError: if it does not hold numbers.
     """
-    if type(x) in PYTHON_NUMBERS or isinstance(x, np.generic):
+    if type(x) is np.ndarray and x.dtype.kind in "biufc":
+        return x.copy()
+    if type(x) in PYTHON_NUMBERS or (isinstance(x, np.generic) and x.dtype.kind in "biufc"):
         return x
     if isinstance(x, (str, bytes)) or x is None:
         raise TypeError(f"{op.name}: wanted a Value, an array or a number, got {type(x).__name__} {x!r}.")
@@ -355,13 +357,14 @@ def op(label: str = "", **properties: Any) -> Callable[[Callable[..., Any]], Op]
         **properties: see `Op`.
 
     Raises:
-        ValueError: if another op has the name.
+        ValueError: if an op of another module has the name.
     """
 
     def register(forward: Callable[..., Any]) -> Op:
         made = Op(forward, label=label, **properties)
-        if made.name in OPS:
-            raise ValueError(f"an op named {made.name!r} exists already (in {OPS[made.name].module}); pass name=… for another name.")
+        other = OPS.get(made.name)
+        if other is not None and other.module != made.module:  # running a notebook's cell again defines it anew
+            raise ValueError(f"an op named {made.name!r} exists already (in {other.module}); pass name=… for another name.")
         OPS[made.name] = made
         return made
 

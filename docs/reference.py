@@ -153,7 +153,9 @@ def is_data(thing: object) -> bool:
 def link(name: str, thing: object) -> str:
     """Return a name that leads to its documentation, where it has a page."""
     target = home(name, thing)
-    return f":py:obj:`{name} <{target if inspect.ismodule(thing) else f'{target}.{getattr(thing, "__qualname__", name)}'}>`"
+    if not inspect.ismodule(thing):
+        target += "." + getattr(thing, "__qualname__", name)
+    return f":py:obj:`{name} <{target}>`"
 
 
 def home(name: str, thing: object) -> str:

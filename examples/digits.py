@@ -65,7 +65,6 @@ def main(seed: int = 0) -> dict[str, float]:
     one_hot = np.eye(10, dtype=np.float32)
     parameters = initialize(rng)
     velocities = [np.zeros(p.shape, np.float32) for p in parameters]
-    mean_loss = np.nan
 
     for epoch in range(1, EPOCHS + 1):
         losses = []

@@ -96,6 +96,16 @@ def test_names_are_unique(registry):
             return x * y
 
 
+def test_running_a_cell_again_defines_its_op_anew(registry):
+    for factor in (2.0, 3.0):
+
+        @op("k·")
+        def scaled(x, factor=factor):
+            return x * factor
+
+    assert OPS["scaled"] is scaled
+
+
 def test_the_number_of_rules_must_fit():
     two = Op(lambda x, y: x + y, name="two")
     with pytest.raises(TypeError, match=r"'two' has 2 array arguments \('x', 'y'\).*wanted 2 rules.*got 1"):

@@ -80,7 +80,7 @@ def along(axis: int, ndim: int, weights: np.ndarray) -> np.ndarray:
 
 
 def multiplicity(n: int, like) -> np.ndarray:
-    """How often each kept element of a half spectrum occurs in the whole one of length n: once at 0 and in the middle."""
+    """How often each kept element of a half spectrum occurs in the whole one: once at 0 and n/2, else twice."""
     counts = np.full(n // 2 + 1, 2.0, like)
     counts[0] = 1.0
     if n % 2 == 0:

@@ -101,22 +101,26 @@ def bound(n: Any) -> int | None:
 
 def index_array(part: Any) -> Any:
     """Return an index array or a mask, checked."""
-    if not isinstance(part, (Node, np.ndarray, bool, np.bool_)):
-        array = np.asarray(part)
-        part = array.astype(np.intp) if isinstance(part, (list, tuple)) and not array.size else array
-    kind = dtype_of(part).kind
+    if isinstance(part, (Node, np.ndarray, bool, np.bool_)):
+        array = part
+    else:
+        try:
+            array = np.asarray(part)
+        except ValueError as error:
+            raise TypeError(f"an index wanted lists of equal length, got {part!r:.60}: {error}.") from error
+        if isinstance(part, (list, tuple)) and not array.size:
+            array = array.astype(np.intp)
+    kind = dtype_of(array).kind
     if kind not in "biu":
         came = describe(part) if isinstance(part, Node) else f"{type(part).__name__} {part!r:.60}"
-        cure = (
-            "x[i.astype(int)], or x[mask] with a comparison such as mask = y > 0"
-            if kind == "f"
-            else "x[1, 2:], x[[0, 2]], x[mask]"
-        )
+        cure = "x[1, 2:], x[[0, 2]] or x[mask]"
+        if kind == "f":
+            cure = "x[i.astype(int)], or x[mask] with a comparison such as mask = y > 0"
         raise TypeError(
             "an index wanted integers, slices, '...', None, or arrays of integers or booleans; "
-            f"got {came} of dtype {dtype_of(part)}. Write {cure}."
+            f"got {came} of dtype {dtype_of(array)}. Write {cure}."
         )
-    return part
+    return array
 
 
 def read(key: tuple[Any, ...], arrays: Any) -> tuple[Any, ...]:

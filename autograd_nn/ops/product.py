@@ -91,7 +91,7 @@ def matmul_right(g, ans, x, y):
     **BILINEAR,
 )
 def matmul(x, y):
-    """Matrix product of the last two axes; leading axes broadcast. Vectors are rows on the left, columns on the right."""
+    """Product of the last two axes; leading axes broadcast. A vector is a row on the left, a column on the right."""
     return np.matmul(x, y)
 
 
@@ -349,7 +349,7 @@ vdot.defvjp(
     ),
     **BILINEAR,
 )
-def vecdot(x: Any, y: Any, *, axis=-1):
+def vecdot(x, y, *, axis: Any = -1):
     """Sum of products along one axis of both, x conjugated; the other axes broadcast."""
     return np.vecdot(x, y, axis=axis)
 

@@ -33,6 +33,8 @@ __all__ = [
     "max",
     "mean",
     "min",
+    "nancumprod",
+    "nancumsum",
     "nanmax",
     "nanmean",
     "nanmin",
@@ -465,6 +467,16 @@ def nansum(x, *, axis=None, keepdims=False):
 def nanprod(x, *, axis=None, keepdims=False):
     """Product over axes of what is not nan."""
     return prod(filled(x, 1.0)[1], axis=axis, keepdims=keepdims)
+
+
+def nancumsum(x, *, axis=None):
+    """Running sum along an axis in which nan counts as 0."""
+    return cumsum(filled(x, 0.0)[1], axis=axis)
+
+
+def nancumprod(x, *, axis=None):
+    """Running product along an axis in which nan counts as 1."""
+    return cumprod(filled(x, 1.0)[1], axis=axis)
 
 
 def nanmean(x, *, axis=None, keepdims=False):

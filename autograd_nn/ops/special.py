@@ -16,7 +16,7 @@ import numpy as np
 from ..domain import BINARY, NONZERO, POSITIVE, PROBABILITY, REAL, UNARY, UNIT, Case, Interval
 from ..op import op
 from .comparison import equal, less_equal, logical_and, where
-from .elementary import absolute, exp, log, log1p, sigmoid, sign
+from .elementary import absolute, exp, log, log1p, python_sigmoid, sigmoid, sign
 
 __all__ = [
     "digamma",
@@ -111,7 +111,7 @@ def silu_vjp(g, ans, x):
     return g * (s + ans * (1.0 - s))
 
 
-@op("silu", scalar=lambda x: x * sigmoid.scalar(x), formula="x / (1 + exp(-x))", **SMOOTH)
+@op("silu", scalar=lambda x: x * python_sigmoid(x), formula="x / (1 + exp(-x))", **SMOOTH)
 def silu(x):
     """x sigmoid(x), also called swish (Elfwing, Uchibe, Doya, 2018)."""
     return np.multiply(x, sigmoid.forward(x))
@@ -128,7 +128,7 @@ def python_gelu(x: float, *, approximate: str = "none") -> float:
     if approximate == "none":
         return x * (0.5 * math.erfc(-x * SQRT_HALF))
     if approximate == "tanh":
-        return x * sigmoid.scalar(GELU_SCALE * (x + GELU_CUBIC * x * x * x))
+        return x * python_sigmoid(GELU_SCALE * (x + GELU_CUBIC * x * x * x))
     raise ValueError  # explained by the function on arrays
 
 
@@ -465,7 +465,12 @@ i1.defvjp(lambda g, ans, x: g * (0.5 * (i0(x) + iv(x, order=2))))
 
 
 ORDERS = {
-    "cases": (Case((3,), attrs={"order": 2}), Case("python", attrs={"order": 0}), Case((), attrs={"order": 3}), Case((0,), attrs={"order": 1})),
+    "cases": (
+        Case((3,), attrs={"order": 2}),
+        Case("python", attrs={"order": 0}),
+        Case((), attrs={"order": 3}),
+        Case((0,), attrs={"order": 1}),
+    ),
     "elementwise": True,
 }
 

@@ -101,8 +101,10 @@ def grid(domain: Interval) -> tuple[float, ...]:
     low = domain.low if math.isfinite(domain.low) else (min(-3.0, domain.high - 4.0) if math.isfinite(domain.high) else -3.0)
     high = domain.high if math.isfinite(domain.high) else max(3.0, low + 4.0)
     margin = min(0.1, (high - low) / 10)
-    points = {float(f"{x:.3g}") for x in np.linspace(low + margin, high - margin, 121)}
-    inside = [x for x in points if low + margin / 2 < x < high - margin / 2 and all(abs(x - p) >= 0.1 for p in domain.excluded)]
+    exponent = math.floor(math.log10((high - low) / 60))
+    step = next(m * 10.0**exponent for m in (5, 2, 1) if m * 10.0**exponent <= (high - low) / 60)
+    points = [float(f"{n * step:.6g}") for n in range(math.floor(low / step), math.ceil(high / step) + 1)]
+    inside = [x for x in points if low + margin <= x <= high - margin and all(abs(x - p) >= margin for p in domain.excluded)]
     return tuple(sorted(inside, key=lambda x: (len(f"{abs(x):g}"), abs(x - 1.0), x)))
 
 

@@ -70,7 +70,7 @@ def test_operators_on_masks_and_integers():
     assert (bits & 3).data.tolist() == [2, 1]
     assert (~bits).data.tolist() == [-7, -6]
     with pytest.raises(TypeError, match="bitwise_and"):
-        x & x  # noqa: B018  (it raises)
+        x & x
 
 
 def test_python_floats_give_python_bools():

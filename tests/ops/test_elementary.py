@@ -18,7 +18,11 @@ def derivatives(f, x, order=2):
     x = Value(np.asarray(x))
     out = [f(x)]
     for _ in range(order):
-        out += [None] if out[-1] is None else cotangents([out[-1]], [x], [np.ones(x.shape, out[-1].dtype)], create_graph=True)
+        out += (
+            [None]
+            if out[-1] is None
+            else cotangents([out[-1]], [x], [np.ones(x.shape, out[-1].dtype)], create_graph=True)
+        )
     return [0.0 if y is None else y.data.item() for y in out]  # None: no path, so the derivative is 0
 
 
@@ -173,10 +177,20 @@ def test_complex_derivatives(name):
     [
         ("real", lambda z: elementary.real(z), lambda x, y: 1.0, lambda x, y: 0.0),
         ("imag", lambda z: elementary.imag(z), lambda x, y: 0.0, lambda x, y: 1.0),
-        ("absolute", lambda z: elementary.absolute(z), lambda x, y: x / np.hypot(x, y), lambda x, y: y / np.hypot(x, y)),
+        (
+            "absolute",
+            lambda z: elementary.absolute(z),
+            lambda x, y: x / np.hypot(x, y),
+            lambda x, y: y / np.hypot(x, y),
+        ),
         ("angle", lambda z: elementary.angle(z), lambda x, y: -y / (x * x + y * y), lambda x, y: x / (x * x + y * y)),
         ("conj", lambda z: elementary.imag(elementary.conj(z)), lambda x, y: 0.0, lambda x, y: -1.0),
-        ("sign", lambda z: elementary.real(elementary.sign(z)), lambda x, y: y * y / np.hypot(x, y) ** 3, lambda x, y: -x * y / np.hypot(x, y) ** 3),
+        (
+            "sign",
+            lambda z: elementary.real(elementary.sign(z)),
+            lambda x, y: y * y / np.hypot(x, y) ** 3,
+            lambda x, y: -x * y / np.hypot(x, y) ** 3,
+        ),
     ],
 )
 def test_gradients_of_parts_follow_the_convention(name, real_loss, by_x, by_y):
@@ -201,7 +215,9 @@ def test_parts_of_real_numbers():
     assert np.angle(Value(np.array([1j])), deg=True).data.tolist() == [90.0]
 
 
-@pytest.mark.parametrize("name", ["cbrt", "floor", "rint", "round", "relu", "sigmoid", "deg2rad", "nan_to_num", "trunc"])
+@pytest.mark.parametrize(
+    "name", ["cbrt", "floor", "rint", "round", "relu", "sigmoid", "deg2rad", "nan_to_num", "trunc"]
+)
 def test_complex_numbers_are_refused_where_there_is_no_rule(name):
     with pytest.raises(TypeError, match=f"{name}: wanted real numbers.*complex128"):
         OPS[name](Value(np.array([1 + 1j])))

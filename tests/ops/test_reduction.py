@@ -40,7 +40,9 @@ AXES = (None, 0, 1, -1, (0, 2), (-1, 0), (0, 1, 2))
 
 @pytest.mark.parametrize("keepdims", [False, True])
 @pytest.mark.parametrize("axis", AXES, ids=str)
-@pytest.mark.parametrize("name", ["sum", "mean", "prod", "max", "min", "amax", "amin", "var", "std", "any", "all", "count_nonzero"])
+@pytest.mark.parametrize(
+    "name", ["sum", "mean", "prod", "max", "min", "amax", "amin", "var", "std", "any", "all", "count_nonzero"]
+)
 def test_value_and_shape_equal_numpys(name, axis, keepdims):
     f = getattr(np, name)
     out = f(Value(CUBE), axis=axis, keepdims=keepdims)
@@ -67,6 +69,8 @@ COMPOSED = {
     "nansum": (lambda x: np.nansum(x, axis=0), HOLES),
     "nanmean": (lambda x: np.nanmean(x, axis=1, keepdims=True), HOLES),
     "nanprod": (lambda x: np.nanprod(x, axis=1), HOLES),
+    "nancumsum": (lambda x: np.nancumsum(x, axis=1), HOLES),
+    "nancumprod": (np.nancumprod, HOLES),
     "nanvar": (lambda x: np.nanvar(x, axis=1, ddof=1), HOLES),
     "nanstd": (lambda x: np.nanstd(x), HOLES),
     "nanmax": (lambda x: np.nanmax(x, axis=1), HOLES),
@@ -138,7 +142,9 @@ def others(x):
 
 
 @pytest.mark.parametrize(
-    "x", [[2.0, 3.0, -4.0], [2.0, 0.0, 3.0], [0.0, 0.0, 3.0], [0.0, 0.0, 0.0], [0.0], [0.0, 5.0], [1e-200, 1e200, 3.0]], ids=str
+    "x",
+    [[2.0, 3.0, -4.0], [2.0, 0.0, 3.0], [0.0, 0.0, 3.0], [0.0, 0.0, 0.0], [0.0], [0.0, 5.0], [1e-200, 1e200, 3.0]],
+    ids=str,
 )
 def test_prod_with_zeros(x):
     np.testing.assert_allclose(gradient(lambda v: v.prod(), x), others(x), rtol=1e-14)
@@ -162,12 +168,17 @@ def test_cumprod_with_zeros(x):
     def f(v):
         return (v.cumprod() * np.array(weights)).sum()
 
-    first = [sum(w * math.prod(x[j] for j in range(k + 1) if j != i) for k, w in enumerate(weights) if k >= i) for i in range(len(x))]
+    first = [
+        sum(w * math.prod(x[j] for j in range(k + 1) if j != i) for k, w in enumerate(weights) if k >= i)
+        for i in range(len(x))
+    ]
     np.testing.assert_allclose(gradient(f, x), first, rtol=1e-14)
     second = np.zeros((len(x), len(x)))
     for i, j in itertools.permutations(range(len(x)), 2):
         second[i, j] = sum(
-            w * math.prod(x[m] for m in range(k + 1) if m not in (i, j)) for k, w in enumerate(weights) if k >= max(i, j)
+            w * math.prod(x[m] for m in range(k + 1) if m not in (i, j))
+            for k, w in enumerate(weights)
+            if k >= max(i, j)
         )
     np.testing.assert_allclose(hessian(f, x), second, rtol=1e-14)
 
@@ -176,7 +187,11 @@ def test_cumprod_to_third_order():
     check_grads(lambda v: np.cumprod(v, axis=1), np.where(RNG.random((2, 3)) < 0.4, 0.0, 1.5), order=3)
 
 
-@given(hnp.arrays(float, st.integers(1, 6), elements=st.floats(-3, 3)), hnp.arrays(float, 6, elements=st.floats(-3, 3)), st.booleans())
+@given(
+    hnp.arrays(float, st.integers(1, 6), elements=st.floats(-3, 3)),
+    hnp.arrays(float, 6, elements=st.floats(-3, 3)),
+    st.booleans(),
+)
 def test_recurrence_is_its_definition(a, b, reverse):
     b = b[: len(a)]
     order = range(len(a) - 1, -1, -1) if reverse else range(len(a))
@@ -185,7 +200,9 @@ def test_recurrence_is_its_definition(a, b, reverse):
         r = expected[i] = b[i] + a[i] * r
     np.testing.assert_allclose(reduction.recurrence(a, b, reverse=reverse), expected, rtol=1e-14, atol=1e-300)
     two = np.stack([b, 2 * b], axis=1)
-    np.testing.assert_allclose(reduction.recurrence(np.stack([a, a], 1), two, reverse=reverse)[:, 1], np.multiply(2, expected), atol=1e-300)
+    np.testing.assert_allclose(
+        reduction.recurrence(np.stack([a, a], 1), two, reverse=reverse)[:, 1], np.multiply(2, expected), atol=1e-300
+    )
 
 
 def test_long_cumprod_differentiates_quickly_and_right():

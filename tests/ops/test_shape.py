@@ -102,7 +102,12 @@ def test_numpy_function_on_a_value(name):
 
 
 def test_every_numpy_name_of_an_op_is_one_function():
-    for alias, function in [("concat", np.concatenate), ("permute_dims", np.transpose), ("amax", np.max), ("amin", np.min)]:
+    for alias, function in [
+        ("concat", np.concatenate),
+        ("permute_dims", np.transpose),
+        ("amax", np.max),
+        ("amin", np.min),
+    ]:
         ops = [op.name for op in OPS.values() if getattr(np, alias) in op.numpy]
         assert len(ops) == 1
         assert function in OPS[ops[0]].numpy
@@ -251,7 +256,9 @@ def test_attributes_are_plain_and_owned():
     assert x.grad.tolist() == [2.0, 1.0]
 
 
-@pytest.mark.parametrize("f", [lambda x: x.reshape(-1), lambda x: x.T, lambda x: np.pad(x, 1), lambda x: np.stack([x, x])])
+@pytest.mark.parametrize(
+    "f", [lambda x: x.reshape(-1), lambda x: x.T, lambda x: np.pad(x, 1), lambda x: np.stack([x, x])]
+)
 def test_float32_is_kept(f):
     x = Value(np.ones((2, 3), np.float32))
     y = f(x)
@@ -265,7 +272,7 @@ def test_cast_discrete_has_no_derivative():
     assert y.tolist() == [1, -1]
     assert y.dtype.kind == "i"
     assert not y.requires_grad
-    with pytest.raises(ValueError, match="cast_discrete.*before the conversion"):
+    with pytest.raises(ValueError, match=r"cast_discrete.*before the conversion"):
         y.sum().backward()
 
 

@@ -111,7 +111,9 @@ def test_value_and_two_derivatives_equal_those_of_mpmath(name, x, kind):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("name", ["softplus", "log_sigmoid", "silu", "gelu", "log_ndtr", "ndtr", "erf", "erfc", "normal_pdf"])
+@pytest.mark.parametrize(
+    "name", ["softplus", "log_sigmoid", "silu", "gelu", "log_ndtr", "ndtr", "erf", "erfc", "normal_pdf"]
+)
 @pytest.mark.parametrize("x", [-1e15, 1e15])
 def test_far_out_all_is_finite_and_silent(name, x, dtype):
     assert np.isfinite(derivatives(OPS[name], np.array([x], dtype))).all()
@@ -133,7 +135,9 @@ def test_all_derivatives_of_sinc_at_and_near_zero(n):
     for x in (1e-5, 0.1, 0.3, 0.32, n / math.pi + 1e-9, n / math.pi - 1e-9, 4.2):
         with mpmath.workdps(50):
             wanted = float(mpmath.diff(sinc, mpmath.mpf(x), n))
-        assert derivatives(special.sinc, np.array([x]), order=n)[n] == pytest.approx(wanted, rel=1e-10, abs=1e-11 * math.pi**n)
+        assert derivatives(special.sinc, np.array([x]), order=n)[n] == pytest.approx(
+            wanted, rel=1e-10, abs=1e-11 * math.pi**n
+        )
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
@@ -186,7 +190,9 @@ def test_mixed_derivative_of_xlogy_at_x_zero():
         assert cotangents([d], [v]) == [0.5]
 
 
-@pytest.mark.parametrize(("ours", "scipys"), [(special.xlogy, scipy.special.xlogy), (special.xlog1py, scipy.special.xlog1py)])
+@pytest.mark.parametrize(
+    ("ours", "scipys"), [(special.xlogy, scipy.special.xlogy), (special.xlog1py, scipy.special.xlog1py)]
+)
 def test_entropies_equal_scipys(ours, scipys):
     x, y = np.meshgrid([-1.0, 0.0, 2.0, np.nan, np.inf], [0.0, 0.5, np.inf, np.nan])
     with np.errstate(all="ignore"):
