@@ -154,7 +154,9 @@ def check_same(y: Node, before: Any) -> None:
     tolerance = 1e-3 if y.dtype.itemsize // (2 if y.dtype.kind == "c" else 1) < 8 else 1e-6
     if y.shape != np.shape(before) or not np.allclose(y._data, before, tolerance, tolerance, equal_nan=True):
         raise ValueError(
-            "checkpoint: the function gave another result when it was computed again in the backward pass, so its gradient "
-            "would be wrong. If it draws random numbers, draw them outside and pass them as an argument; if it uses an array or "
+            "checkpoint: the function gave another result when it was computed again in the backward pass, so "
+            "its gradient "
+            "would be wrong. If it draws random numbers, draw them outside and pass them as an argument; if it "
+            "uses an array or "
             "a Value that has changed since, pass that as an argument too."
         )

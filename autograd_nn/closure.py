@@ -29,7 +29,9 @@ class FunctionOp(Op):
         body: the `Graph` of the function, if there is one to show.
     """
 
-    def __init__(self, name: str, label: str, forward: Callable[..., Any], pull: Pull, results: Sequence[str] = ()) -> None:
+    def __init__(
+        self, name: str, label: str, forward: Callable[..., Any], pull: Pull, results: Sequence[str] = ()
+    ) -> None:
         super().__init__(forward, name=name, label=label, complex=True, results=results)
         self.pull = pull
         self.body: Any = None

@@ -53,7 +53,9 @@ class custom_vjp:  # noqa: N801  (used as a decorator)
         ``backward(residuals, g)`` the cotangents of the arguments.
         """
         if len(rules) not in (1, 2) or not all(map(callable, rules)):
-            raise TypeError("defvjp wanted one function, rule(g, ans, *args), or two, forward(*args) and backward(residuals, g).")
+            raise TypeError(
+                "defvjp wanted one function, rule(g, ans, *args), or two, forward(*args) and backward(residuals, g)."
+            )
         self._rule = rules[-1]
         self._forward = rules[0] if len(rules) == 2 else None
         return rules[-1]
@@ -61,7 +63,9 @@ class custom_vjp:  # noqa: N801  (used as a decorator)
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Apply the function: arrays in, array out; any Value in, Value out."""
         if self._rule is None:
-            raise TypeError(f"{self.__name__}: a custom_vjp without a rule: decorate a function with @{self.__name__}.defvjp.")
+            raise TypeError(
+                f"{self.__name__}: a custom_vjp without a rule: decorate a function with @{self.__name__}.defvjp."
+            )
         leaves, spec = optree.tree_flatten(args, none_is_leaf=True)
         places = [i for i, x in enumerate(leaves) if isinstance(x, (Node, np.ndarray))]
         if not is_recording() or not any(is_wanted(leaves[i]) for i in places):
@@ -85,7 +89,9 @@ class Call:
     out_spec: Any = None
     residuals: Any = None
 
-    def __init__(self, custom: custom_vjp, leaves: list[Any], spec: Any, places: list[int], kwargs: dict[str, Any]) -> None:
+    def __init__(
+        self, custom: custom_vjp, leaves: list[Any], spec: Any, places: list[int], kwargs: dict[str, Any]
+    ) -> None:
         self.custom, self.leaves, self.spec, self.places, self.kwargs = custom, leaves, spec, places, kwargs
 
     def arguments(self, xs: Sequence[Any]) -> tuple[Any, ...]:
@@ -109,11 +115,14 @@ class Call:
         outputs, self.out_spec = optree.tree_flatten(result)
         if used := closed_over(outputs, start):
             raise TypeError(
-                f"{custom.__name__}: the function uses {describe(used[0])} without being given it, so its rule cannot return a "
+                f"{custom.__name__}: the function uses {describe(used[0])} without being given it, so its rule "
+                "cannot return a "
                 "gradient for it. Pass it as a positional argument, or use stop_gradient(x) if it is a constant."
             )
         if not outputs:
-            raise TypeError(f"{custom.__name__}: wanted a number or an array as a result, got {result!r}. Is a `return` missing?")
+            raise TypeError(
+                f"{custom.__name__}: wanted a number or an array as a result, got {result!r}. Is a `return` missing?"
+            )
         data = tuple([y._data if isinstance(y, Node) else np.asarray(y) for y in outputs])
         self.op.results = tuple(f"result{i}" for i in range(len(data))) if len(data) > 1 else ()
         return data if len(data) > 1 else data[0]
@@ -134,7 +143,8 @@ class Call:
             found = (found,)
         if not isinstance(found, tuple) or len(found) != len(args):
             raise TypeError(
-                f"{custom.__name__}: its rule wanted to return a tuple of {len(args)} cotangents, one for each positional argument "
+                f"{custom.__name__}: its rule wanted to return a tuple of {len(args)} cotangents, one for each "
+                "positional argument "
                 f"(None for zero), got {f'{len(found)} of them' if isinstance(found, tuple) else type(found).__name__}."
             )
         flat = []
@@ -149,10 +159,14 @@ class Call:
             return [None] * len(leaves)
         found, came = optree.tree_flatten(c, none_is_leaf=True)
         if came != spec:
-            raise TypeError(f"{self.custom.__name__}: the cotangent of argument {i} wanted its structure {spec}, got {came}.")
+            raise TypeError(
+                f"{self.custom.__name__}: the cotangent of argument {i} wanted its structure {spec}, got {came}."
+            )
         for x, y in zip(leaves, found, strict=True):
             if y is not None and shape(y) != shape(x) and np.broadcast_shapes(shape(y), shape(x)) != shape(y):
-                raise ValueError(f"{self.custom.__name__}: the cotangent of argument {i} wanted shape {shape(x)}, got {shape(y)}.")
+                raise ValueError(
+                    f"{self.custom.__name__}: the cotangent of argument {i} wanted shape {shape(x)}, got {shape(y)}."
+                )
         return found
 
 

@@ -125,7 +125,11 @@ class Observer:
         spreads = self.passes.pop()
         if table is None or not spreads or self.passes or not is_outermost():
             return
-        wanted = [node for node in table if node.op is None] if inputs is None else [node for node in inputs if node in table]
+        wanted = (
+            [node for node in table if node.op is None]
+            if inputs is None
+            else [node for node in inputs if node in table]
+        )
         for node in wanted:
             g = numbers(table[node])
             if not isinstance(g, tuple) and bad(g).any():
@@ -143,8 +147,10 @@ class Observer:
         reference, before = self.sums.get(id(leaf._data), (None, 0))
         if reference is not None and reference() is leaf._data and checksum(leaf._data) != before:
             raise ValueError(
-                f"debug: the array of {describe(leaf)} was written to after it was used, so the gradient would be wrong."
-                f"{at_line(leaf)}\nValue(x, copy=False) is the promise that nobody writes into x. Leave copy out, or write "
+                f"debug: the array of {describe(leaf)} was written to after it was used, so the gradient would "
+                "be wrong."
+                f"{at_line(leaf)}\nValue(x, copy=False) is the promise that nobody writes into x. Leave copy "
+                "out, or write "
                 "`v.data = new` and compute the loss again."
             )
 
@@ -159,7 +165,11 @@ def users_line() -> tuple[str, int, str] | None:
     frame: Any = sys._getframe(2)
     while frame is not None:
         file = frame.f_code.co_filename
-        if not file.startswith(SKIPPED) and not file.startswith("<frozen") and not file.endswith(("contextlib.py", "functools.py")):
+        if (
+            not file.startswith(SKIPPED)
+            and not file.startswith("<frozen")
+            and not file.endswith(("contextlib.py", "functools.py"))
+        ):
             return file, frame.f_lineno, linecache.getline(file, frame.f_lineno, frame.f_globals).strip()
         frame = frame.f_back
     return None
@@ -270,7 +280,8 @@ def forward_message(node: Node, made: Any, path: Sequence[Node], what: str) -> s
     spread = " → ".join(show(n) for n in path)
     if node.op is None:
         return (
-            f"forward: {element} was put in with {describe(node)}{place}, and reached {what}.{at_line(node)}\n  path: {spread}\n"
+            f"forward: {element} was put in with {describe(node)}{place}, and reached {what}.{at_line(node)}\n  "
+            f"path: {spread}\n"
             "If nan marks missing data, choose elements before computing with them: y = where(known, x, 0)."
         )
     return (
@@ -298,8 +309,10 @@ def find_backward(leaf: Node, spreads: dict[Node, list[Spread]]) -> None:
         path.append(onward)
     seeded = path[-1]
     raise NonFiniteError(
-        f"backward: the gradient of {describe(leaf)} is not finite: contributions to {describe(seeded)} overflow when they are added, "
-        f"or the seed was not finite.{at_line(seeded)}\n  path: {' → '.join(show(n) for n in path)}\nScale the loss down.",
+        f"backward: the gradient of {describe(leaf)} is not finite: contributions to {describe(seeded)} "
+        "overflow when they are added, "
+        f"or the seed was not finite.{at_line(seeded)}\n  path: {' → '.join(show(n) for n in path)}\nScale the "
+        "loss down.",
         seeded,
     )
 
@@ -317,7 +330,10 @@ def is_origin(spread: Spread) -> bool:
 def backward_message(origin: Spread, path: Sequence[Node]) -> str:
     """Say which rule made the first element that is not finite, how it spread, and what to do."""
     node, operand = origin.node, origin.node.parents[origin.position]
-    c, g = np.asarray(numbers(origin.contribution)), np.asarray(numbers(origin.g if not isinstance(origin.g, tuple) else np.nan))
+    c, g = (
+        np.asarray(numbers(origin.contribution)),
+        np.asarray(numbers(origin.g if not isinstance(origin.g, tuple) else np.nan)),
+    )
     index, place = locate(bad(c), operand)
     element = c[index]
     gs = np.broadcast_to(g, c.shape) if np.shape(g) != c.shape and fits(g.shape, c.shape) else g
@@ -327,8 +343,10 @@ def backward_message(origin: Spread, path: Sequence[Node]) -> str:
     zero = cotangent is not None and cotangent == 0
     hint = double_where(name) if zero else cure(node, backward=True)
     return (
-        f"backward: the rule of {name!r} made {element} out of {inputs_at(node, index if node.shape == operand.shape else None)}{with_g}{place}"
-        f"{at_line(node)}\n  and it reached the gradient of {describe(path[0])}\n  path: {' → '.join(show(n) for n in [node, *reversed(path)])}"
+        f"backward: the rule of {name!r} made {element} out of "
+        f"{inputs_at(node, index if node.shape == operand.shape else None)}{with_g}{place}"
+        f"{at_line(node)}\n  and it reached the gradient of {describe(path[0])}\n  path: "
+        f"{' → '.join(show(n) for n in [node, *reversed(path)])}"
         f"{lines(list(reversed(path))[:-1])}\n{hint}"
     )
 
@@ -351,7 +369,11 @@ def locate(mask: Any, node: Node) -> tuple[tuple[int, ...], str]:
 
 def inputs_at(node: Node, index: tuple[int, ...] | None) -> str:
     """Return what went into one element of an elementwise op, or the ranges of what went in."""
-    names = node.op.args if node.op is not None and not node.op.variadic else [f"operand {i}" for i in range(len(node.parents))]
+    names = (
+        node.op.args
+        if node.op is not None and not node.op.variadic
+        else [f"operand {i}" for i in range(len(node.parents))]
+    )
     words = []
     for name, p in zip(names, node.parents, strict=True):
         data = numbers(p)
@@ -362,7 +384,11 @@ def inputs_at(node: Node, index: tuple[int, ...] | None) -> str:
             wide = np.broadcast_to(data, np.shape(node._data))
             words.append(f"{name} = {wide[index] if wide.shape else wide[()]}")
         elif data.size and data.dtype.kind == "f":
-            words.append(f"{name} of shape {data.shape} from {np.nanmin(data):.4g} to {np.nanmax(data):.4g}" if not np.isnan(data).all() else f"{name} = nan")
+            words.append(
+                f"{name} of shape {data.shape} from {np.nanmin(data):.4g} to {np.nanmax(data):.4g}"
+                if not np.isnan(data).all()
+                else f"{name} = nan"
+            )
         else:
             words.append(f"{name} of shape {data.shape}")
     return ", ".join(words) or "nothing"
@@ -388,21 +414,22 @@ def lines(nodes: Sequence[Node], limit: int = 6) -> str:
 def double_where(name: str) -> str:
     """Say how to guard a branch that `where` does not take."""
     return (
-        f"Cure: this branch was not wanted (its cotangent is 0), but the derivative of {name!r} is infinite there, and 0 · ∞ is nan. Guard "
+        f"Cure: this branch was not wanted (its cotangent is 0), but the derivative of {name!r} is infinite "
+        "there, and 0 · ∞ is nan. Guard "
         f"the argument too, where(c, {name}(where(c, x, 1)), 0), with a 1, or another harmless number, in place of x."
     )
 
 
 FORWARD = {
-    "log": "log wants x > 0: log(where(x > 0, x, 1)) in a branch, log(x + 1e-12), or log_softmax, logsumexp, xlogy, log1p.",
+    "log": "log wants x > 0: log(where(x > 0, x, 1)) in a branch, log(x + 1e-12), log_softmax, logsumexp, xlogy.",
     "log2": "log2 wants x > 0.",
     "log10": "log10 wants x > 0.",
     "log1p": "log1p wants x > -1.",
     "sqrt": "sqrt wants x ≥ 0: rounding may have made a variance or a distance slightly negative, sqrt(maximum(x, 0)).",
     "divide": "divide by something that is not 0: x / (y + 1e-12), or where(y != 0, x / where(y != 0, y, 1), 0).",
     "exp": "exp overflows: subtract the maximum first, or use softmax, log_softmax, logsumexp, sigmoid, softplus.",
-    "power": "a negative number has no real power that is no integer, and 0 no negative one: keep the base positive.",
-    "power_of": "a negative number has no real power that is no integer, and 0 no negative one: keep the base positive.",
+    "power": "negative numbers have real powers at integers only, and 0 has no negative one: keep the base positive.",
+    "power_of": "negative numbers have real powers at integers only, and 0 has no negative one: keep the base positive.",
     "arcsin": "arcsin wants -1 ≤ x ≤ 1: clip(x, -1, 1).",
     "arccos": "arccos wants -1 ≤ x ≤ 1: clip(x, -1, 1).",
     "arctanh": "arctanh wants -1 < x < 1.",
@@ -410,7 +437,7 @@ FORWARD = {
     "logsumexp": "every element was -inf, or one was inf: leave at least one element unmasked.",
 }
 BACKWARD = {
-    "sqrt": "the slope of sqrt at 0 is infinite: sqrt(x + 1e-12); a norm of a zero vector; or where(x > 0, sqrt(where(x > 0, x, 1)), 0).",
+    "sqrt": "the slope of sqrt at 0 is infinite: sqrt(x + 1e-12), or where(x > 0, sqrt(where(x > 0, x, 1)), 0).",
     "log": "the slope of log at 0 is infinite: log(x + 1e-12), or log_softmax, logsumexp, xlogy.",
     "divide": "the denominator is 0, or so small that its square is: x / (y + 1e-12).",
     "power": "a power below 1 has an infinite slope at 0: keep the base positive.",
@@ -425,5 +452,5 @@ def cure(node: Node, *, backward: bool) -> str:
     name = node.op.name if node.op is not None else ""
     known = (BACKWARD if backward else FORWARD).get(name) or FORWARD.get(name)
     if known is None:
-        known = "numbers grew too large for the dtype, or 0 · ∞ or ∞ - ∞ appeared: look at what went in; scale it, or use float64."
+        known = "numbers grew too large for the dtype, or 0 · ∞ or ∞ - ∞ appeared: scale what went in, or use float64."
     return f"Cure: {known}"

@@ -18,7 +18,7 @@ from . import ops as _ops
 from .graph import Node, describe, shape
 from .op import OPS, Op
 
-__all__ = ["FUNCTIONS", "adapt", "apply", "find", "holds_node", "implements", "refusal", "supported"]
+__all__ = ["FUNCTIONS", "adapt", "apply", "find", "holds_node", "implements", "refusal", "refuse_in_place", "supported"]
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 """NumPy function → the function that takes its place, with NumPy's signature."""
@@ -49,6 +49,8 @@ IN_PLACE = (np.copyto, np.fill_diagonal, np.place, np.put, np.put_along_axis, np
 
 NO_MEANING = ("casting", "order", "subok")
 """Arguments about memory and subclasses. (`reshape` and `ravel` have another `order`, an attribute of the op.)"""
+
+PLAIN = frozenset((bool, int, float))
 
 NO_VALUE: Any = getattr(np, "_NoValue", None)
 
@@ -120,7 +122,9 @@ class Binding:
 
     def __init__(self, op: Callable[..., Any], function: Any) -> None:
         read = op if isinstance(op, Op) else Op(op)  # to read the parameters only
-        parameters = {} if isinstance(function, np.ufunc) else inspect.signature(SIGNATURES.get(function, function)).parameters
+        parameters = (
+            {} if isinstance(function, np.ufunc) else inspect.signature(SIGNATURES.get(function) or function).parameters
+        )
         positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         self.op = op
         self.called = name_of(function)
@@ -134,24 +138,39 @@ class Binding:
         self.names = [n for n, p in parameters.items() if p.kind in positional]
         self.defaults = {n: p.default for n, p in parameters.items() if p.default not in (p.empty, NO_VALUE)}
         # NumPy's defaults, where the op has others or none
-        self.fixed = {n: d for n, d in self.defaults.items() if n in self.known and (n not in read.defaults or read.defaults[n] != d)}
+        self.fixed = {
+            n: d
+            for n, d in self.defaults.items()
+            if n in self.known and (n not in read.defaults or read.defaults[n] != d)
+        }
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not kwargs and len(args) == self.count and not self.variadic:
-            return self.op(*args, **self.fixed)
+        rest = len(args) - self.count
+        if rest >= 0 and not self.variadic and not self.each:  # the usual case, without further questions
+            given = dict(zip(self.names[self.count :], args[self.count :], strict=False)) | kwargs if rest else kwargs
+            if len(given) == rest + len(kwargs) and self.known.issuperset(given):
+                return self.op(*args[: self.count], **self.attributes(given))
         if self.each:
-            return tuple(self.op(x, **kwargs) for x in args)
+            results = tuple(self.op(x, **kwargs) for x in args)
+            return results[0] if len(results) == 1 else results
         arrays, given = self.split(args, dict(kwargs))
         refuse_in_place(self.called, given, self.known)
         if "correction" in given and "ddof" in self.known:  # the Array API's word
             given["ddof"] = given.pop("correction")
         dtype = given.pop("dtype", None) if "dtype" not in self.known else None
-        attrs = {n: value for n, value in given.items() if self.wanted(n, value)}
-        if isinstance(self.op, Op):
-            attrs = {n: plain(self.called, n, value) for n, value in attrs.items()}
+        attrs = self.attributes({n: value for n, value in given.items() if self.wanted(n, value)})
         if dtype is not None:
             arrays = tuple(converted(self.called, a, dtype) for a in arrays)
-        return self.op(*arrays, **{**self.fixed, **attrs})
+        return self.op(*arrays, **attrs)
+
+    def attributes(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Return the attributes of the op: those given, as plain data, and NumPy's defaults where they differ."""
+        if not given:
+            return self.fixed
+        given = {n: value for n, value in given.items() if value is not NO_VALUE}
+        if isinstance(self.op, Op):
+            given = {n: plain(self.called, n, value) for n, value in given.items()}
+        return self.fixed | given
 
     def split(self, args: tuple[Any, ...], given: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the operands, and everything else by name."""
@@ -177,13 +196,15 @@ class Binding:
             TypeError: if it would change the result and the op does not know it.
         """
         if name in self.known:
-            return value is not NO_VALUE
+            return True
         if value is None or value is False or value is NO_VALUE or name in NO_MEANING:
             return False
         if type(value) in (bool, str, int) and value == self.defaults.get(name):
             return False
         known = ", ".join(sorted(self.known)) or "none"
-        raise TypeError(f"{self.called} of a Value does not take {name}={value!r}; keyword arguments it takes: {known}.")
+        raise TypeError(
+            f"{self.called} of a Value does not take {name}={value!r}; keyword arguments it takes: {known}."
+        )
 
 
 def refuse_in_place(called: str, given: dict[str, Any], known: Iterable[str] = ()) -> None:
@@ -196,7 +217,9 @@ def refuse_in_place(called: str, given: dict[str, Any], known: Iterable[str] = (
         if n not in given or n in known:
             continue
         value = given.pop(n)
-        if value is None or value is True or value is NO_VALUE or (type(value) is tuple and all(v is None for v in value)):
+        if value is None or value is True or value is NO_VALUE:
+            continue
+        if type(value) is tuple and all(v is None for v in value):
             continue
         raise TypeError(
             f"{called}(…, {n}=…) cannot take a Value: a Value is never written in place. Leave {n} out and use the "
@@ -206,9 +229,14 @@ def refuse_in_place(called: str, given: dict[str, Any], known: Iterable[str] = (
 
 def plain(called: str, name: str, value: Any) -> Any:
     """Return an attribute as plain data: NumPy's integers, arrays and dtypes as Python has them."""
+    if value is None or type(value) in PLAIN:
+        return value
     if isinstance(value, Node):
-        raise TypeError(f"{called}: {name} is no array argument: wanted a plain number or tuple, got {describe(value)}; write {name}=….item().")
-    if name == "dtype" and value is not None:
+        raise TypeError(
+            f"{called}: {name} is no array argument: wanted a plain number or tuple, got {describe(value)}; "
+            f"write {name}=….item()."
+        )
+    if name == "dtype":
         return np.dtype(value).name
     if isinstance(value, (np.ndarray, np.generic)):
         value = value.tolist()
@@ -219,7 +247,9 @@ def converted(called: str, x: Any, dtype: Any) -> Any:
     """Return an operand in the dtype that a NumPy function was asked to compute in."""
     wanted = np.dtype(dtype)
     if wanted.kind not in "fc":
-        raise TypeError(f"{called}(…, dtype={wanted}): {wanted} has no derivative. Leave dtype out, then v.astype({wanted}).")
+        raise TypeError(
+            f"{called}(…, dtype={wanted}): {wanted} has no derivative. Leave dtype out, then v.astype({wanted})."
+        )
     return OPS["cast"](x, dtype=wanted.name)
 
 
@@ -245,7 +275,10 @@ def apply(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """
     found = find(function)
     if function in IN_PLACE:
-        raise TypeError(f"{name_of(function)} writes in place, which cannot be differentiated: write y = x.at[index].set(value), a new Value.")
+        raise TypeError(
+            f"{name_of(function)} writes in place, which cannot be differentiated: write y = x.at[index].set(value), "
+            "a new Value."
+        )
     if found is None:
         raise refusal(name_of(function), (*args, *kwargs.values()))
     if "out" in kwargs and kwargs["out"] is not None:
@@ -255,6 +288,8 @@ def apply(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def array_ufunc(self: Node, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
     """Answer ``np.exp(value)``, ``array * value``, ``np.add.reduce(value)`` and ``np.multiply.outer(value, array)``."""
+    if method == "__call__" and not kwargs and (found := find(ufunc)) is not None:
+        return found(*inputs)
     called = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
     refuse_in_place(called, kwargs)
     if method == "__call__":
@@ -270,7 +305,10 @@ def array_ufunc(self: Node, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs
             kwargs["dtype"] = rest[0]
         return apply(METHODS[ufunc, method], (array,), {"axis": axis, **kwargs})
     if method == "at":
-        raise TypeError(f"{called} writes in place, which a Value never is: write x.at[index].add(y), .multiply, .min, .max or .set.")
+        raise TypeError(
+            f"{called} writes in place, which a Value never allows: write x.at[index].add(y), .multiply, .min, .max "
+            "or .set."
+        )
     raise refusal(called, inputs)
 
 
@@ -284,8 +322,8 @@ def refusal(called: str, args: Iterable[Any]) -> TypeError:
     value = next((x for x in args if isinstance(x, Node)), None)
     what = describe(value) if value is not None else "a Value"
     return TypeError(
-        f"{called} has no derivative here, so it cannot take {what}. Write it with functions of autograd_nn.numpy, add it "
-        "as an op of your own (autograd_nn.op), or, outside the graph, use v.data or v.detach()."
+        f"{called} has no derivative here, so it cannot take {what}. Write it with functions of autograd_nn.numpy, "
+        "add it as an op of your own (autograd_nn.op), or, outside the graph, use v.data or v.detach()."
     )
 
 

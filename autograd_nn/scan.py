@@ -8,13 +8,14 @@ again, so derivatives of every order exist.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import optree
 
 from .backward import cotangents
-from .closure import FunctionOp, closed_over, is_recording, leaf_like, zero_of
+from .closure import FunctionOp, closed_over, is_recording, zero_of
 from .graph import Graph, Node, clock, dtype, mode, no_grad, shape
 from .ops.shape import alias, cast, stack
 from .value import Value
@@ -50,7 +51,8 @@ def scan(
 
     >>> import numpy as np
     >>> from autograd_nn import scan
-    >>> scan(lambda total, x: (total + x, total * x), 0.0, np.array([1.0, 2.0, 3.0]))
+    >>> total, ys = scan(lambda total, x: (total + x, total * x), 0.0, np.array([1.0, 2.0, 3.0]))
+    >>> float(total), ys
     (6.0, array([0., 2., 9.]))
     """
     carry, carry_spec = optree.tree_flatten(init)
@@ -62,7 +64,10 @@ def scan(
         nonlocal y_spec
         result = f(optree.tree_unflatten(carry_spec, cs), optree.tree_unflatten(input_spec, xs))
         if not isinstance(result, tuple) or len(result) != 2:
-            raise TypeError(f"scan: f wanted to return a pair (carry, y), got {type(result).__name__}. Without outputs: (carry, None).")
+            raise TypeError(
+                f"scan: f wanted to return a pair (carry, y), got {type(result).__name__}. Without outputs: "
+                "(carry, None)."
+            )
         new, spec = optree.tree_flatten(result[0])
         if spec != carry_spec:
             raise TypeError(f"scan: the carry wanted its structure {carry_spec}, got {spec}.")
@@ -77,7 +82,10 @@ def scan(
 def steps(inputs: Sequence[Any], length: int | None) -> int:
     """Return the number of steps, on which all inputs agree."""
     if any(not shape(x) for x in inputs):
-        raise ValueError("scan: wanted inputs with steps along axis 0, got a scalar. What all steps share belongs into f, or the carry.")
+        raise ValueError(
+            "scan: wanted inputs with steps along axis 0, got a scalar. What all steps share belongs into f, "
+            "or the carry."
+        )
     lengths = {shape(x)[0] for x in inputs} | ({length} if length is not None else set())
     if not lengths:
         raise ValueError("scan: without inputs the number of steps is needed: scan(f, init, length=n).")
@@ -94,7 +102,9 @@ def settle(step: Step, carry: list[Any], inputs: list[Any]) -> list[Any]:
         settled = list(carry)
         for i, (before, after) in enumerate(zip(carry, new, strict=True)):
             if shape(before) != shape(after):
-                raise ValueError(f"scan: the carry wanted to keep its shape {shape(before)}, got {shape(after)} after a step.")
+                raise ValueError(
+                    f"scan: the carry wanted to keep its shape {shape(before)}, got {shape(after)} after a step."
+                )
             if kind(before) != kind(after):
                 wanted = np.result_type(dtype(before), dtype(after)) if not is_python(before) else dtype(after)
                 settled[i] = (cast, wanted.name)
@@ -121,18 +131,26 @@ def as_node(x: Any) -> Node:
     return x if isinstance(x, Node) else Value.leaf(x)
 
 
-def run(step: Step, carry: list[Any], inputs: list[Any], count: int, reverse: bool) -> tuple[list[Any], list[Any], list[Any]]:
+def run(
+    step: Step, carry: list[Any], inputs: list[Any], count: int, reverse: bool
+) -> tuple[list[Any], list[Any], list[Any]]:
     """Return last carries, stacked outputs and sums: arrays, or results of one op if a Value is involved."""
     operands = [*carry, *inputs]
     if any(isinstance(x, Node) and x.level for x in operands):
         return unroll(step, carry, inputs, count, reverse)
     loop = Loop(step, len(carry), count, reverse)
-    data = loop.compute_all([x._data if isinstance(x, Node) else np.array(x) if isinstance(x, np.ndarray) else x for x in operands])
+    data = loop.compute_all(
+        [x._data if isinstance(x, Node) else np.array(x) if isinstance(x, np.ndarray) else x for x in operands]
+    )
     if data is None:  # f uses a value that belongs to a vmap
         return unroll(step, carry, inputs, count, reverse)
     if not any(isinstance(x, Node) for x in operands) and not loop.used:
         return loop.split(data)[:3]
-    results = [f"{what}{i}" for what, part in zip(("carry", "output", "sum", "carries"), loop.split(data), strict=True) for i in range(len(part))]
+    results = [
+        f"{what}{i}"
+        for what, part in zip(("carry", "output", "sum", "carries"), loop.split(data), strict=True)
+        for i in range(len(part))
+    ]
     first = [data]
 
     def forward(*xs: Any) -> Any:
@@ -146,7 +164,9 @@ def run(step: Step, carry: list[Any], inputs: list[Any], count: int, reverse: bo
     return loop.split(made)[:3]
 
 
-def unroll(step: Step, carry: list[Any], inputs: list[Any], count: int, reverse: bool) -> tuple[list[Any], list[Any], list[Any]]:
+def unroll(
+    step: Step, carry: list[Any], inputs: list[Any], count: int, reverse: bool
+) -> tuple[list[Any], list[Any], list[Any]]:
     """Return the same as ordinary ops, step by step: inside vmap, where samples belong to it."""
     rows, total = [], []
     for t in order(count, reverse):
@@ -163,7 +183,7 @@ def order(count: int, reverse: bool) -> range:
 
 
 class Loop:
-    """The steps of one scan, on lists of arrays: carries and inputs in; last carries, outputs, sums and all carries out."""
+    """The steps of one scan on lists of arrays, from carries and inputs to last carries, outputs, sums, all carries."""
 
     def __init__(self, step: Step, carries: int, count: int, reverse: bool) -> None:
         self.step, self.carries, self.count, self.reverse = step, carries, count, reverse
@@ -174,7 +194,7 @@ class Loop:
     def split(self, results: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
         """Take the results apart."""
         ends = np.cumsum([0, self.carries, self.outputs, self.sums, self.carries])
-        return tuple([list(results[i:j]) for i, j in zip(ends, ends[1:], strict=False)])
+        return tuple([list(results[i:j]) for i, j in pairwise(ends)])
 
     def compute_all(self, operands: list[Any]) -> tuple[Any, ...] | None:
         """Run all steps on arrays; None if the step gives results that belong to a vmap."""
@@ -211,7 +231,11 @@ class Loop:
             carries, rows = carries[::-1], rows[::-1]
         self.outputs, self.sums = len(rows[0]), len(total)
         stacked = [np.stack(column)[: self.count] for column in zip(*rows, strict=True)]
-        kept = [np.stack(c) for c in zip(*carries, strict=True)] if carries else [np.zeros((0, *np.shape(c)), dtype(c)) for c in carry]
+        kept = (
+            [np.stack(c) for c in zip(*carries, strict=True)]
+            if carries
+            else [np.zeros((0, *np.shape(c)), dtype(c)) for c in carry]
+        )
         return (*carry, *stacked, *total, *kept)
 
     def check(self, carry: list[Any], kinds: list[Any], new: list[Any]) -> None:
@@ -219,7 +243,8 @@ class Loop:
         for before, wanted, after in zip(carry, kinds, new, strict=True):
             if np.shape(before) != np.shape(after) or wanted != kind(after):
                 raise ValueError(
-                    f"scan: the carry wanted to keep shape {np.shape(before)} and dtype {dtype(before)}, got {np.shape(after)} and "
+                    f"scan: the carry wanted to keep shape {np.shape(before)} and dtype {dtype(before)}, got "
+                    f"{np.shape(after)} and "
                     f"{dtype(after)} after a step. Start with a carry like that one, or cast with .astype(…)."
                 )
 
@@ -233,7 +258,7 @@ class Loop:
 
         def back(gs: list[Any], values: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:
             parts = np.cumsum([0, self.carries, len(inputs), self.outputs, self.carries])
-            cs, xs, gys, gcs = (values[i:j] for i, j in zip(parts, parts[1:], strict=False))
+            cs, xs, gys, gcs = (values[i:j] for i, j in pairwise(parts))
             found = self.pull_step(cs, xs, [*gs, *gys, *g_sums])
             new = [c + extra for c, extra in zip(found[: self.carries], gcs, strict=True)]
             return new, found[self.carries : self.carries + len(inputs)], found[self.carries + len(inputs) :]
@@ -253,7 +278,13 @@ class Loop:
             for x in fresh:
                 x.requires_grad = x.dtype.kind in "fc"
             new, ys, terms = self.step(fresh[: self.carries], fresh[self.carries :])
-            pairs = [(y, s) for y, s in zip((*new, *ys, *terms), seeds, strict=True) if isinstance(y, Node) and y.requires_grad]
+            pairs = [
+                (y, s)
+                for y, s in zip((*new, *ys, *terms), seeds, strict=True)
+                if isinstance(y, Node) and y.requires_grad
+            ]
             seeds = [s._data if isinstance(s, Node) and not create_graph else s for _, s in pairs]
-            found = cotangents([y for y, _ in pairs], [*fresh, *self.used], seeds, create_graph=create_graph, since=start)
+            found = cotangents(
+                [y for y, _ in pairs], [*fresh, *self.used], seeds, create_graph=create_graph, since=start
+            )
         return [zero_of(x) if c is None else c for x, c in zip((*fresh, *self.used), found, strict=True)]

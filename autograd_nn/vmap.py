@@ -1,21 +1,21 @@
 """`vmap`: a function of one sample becomes a function of a batch, by giving every op an extra first axis.
 
 Inside, a sample is a `Batch`: it shows the shape of one sample, and holds the array of all of them. Ops apply to it
-through its interpreter, which finds the batched form of each: elementwise ops align axes; `RULES` and `Op.batch` say
-how the others do it; what has no rule runs sample by sample, and the results are stacked. A `Batch` is a node like
-any other, so derivatives inside (per-sample gradients) and outside of `vmap` work, of any order.
+through its interpreter; `autograd_nn.batching` knows the form of each op on a batch. A `Batch` is a node like any
+other, so derivatives inside (per-sample gradients) and outside of `vmap` work, of any order.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 import optree
 
+from .batching import apply
 from .graph import NO_ATTRS, Node, clock, dtype, mode, modes, shape
 from .op import ITEM, Op, constant_data
 from .ops import shape as shapes
@@ -95,8 +95,10 @@ class Element:
 def refuse(what: str) -> NoReturn:
     """Say that a sample has no numbers of its own."""
     raise TypeError(
-        f"inside vmap a value stands for all samples at once, so {what} cannot be had: `if`, bool(), float(), .item(), .data and "
-        "np.asarray need the number of one sample. Write where(condition, a, b) to choose, maximum(x, 0) and the like to "
+        f"inside vmap a value stands for all samples at once, so {what} cannot be had: `if`, bool(), float(), "
+        ".item(), .data and "
+        "np.asarray need the number of one sample. Write where(condition, a, b) to choose, maximum(x, 0) and "
+        "the like to "
         "limit, take(array, i, axis=0) for array[i]; or loop over the samples and stack(…) the results."
     )
 
@@ -144,13 +146,18 @@ class Batch(Value):
         """Apply an op to operands of which at least one is of this class."""
         traces = {id(a.trace): a for a in args if type(a) is cls}
         if len(traces) > 1:
-            raise ValueError(f"{op.name}: a value of one call of vmap met a value of another: it was kept too long. Return it instead.")
+            raise ValueError(
+                f"{op.name}: a value of one call of vmap met a value of another: it was kept too long. Return "
+                "it instead."
+            )
         (some,) = traces.values()
         attrs = {**op.defaults, **attrs}
         current = modes.current
         wanted = op.differentiable and any(isinstance(a, Node) and a.requires_grad for a in args)
         wanted = wanted and (current is None or current.recording)
-        parents = tuple([a if isinstance(a, Node) else Value.leaf(constant_data(op, a)) for a in args]) if wanted else ()
+        parents = (
+            tuple([a if isinstance(a, Node) else Value.leaf(constant_data(op, a)) for a in args]) if wanted else ()
+        )
         serial = next(clock)
         if op is ITEM:
             value = some.value[attrs["index"]]
@@ -232,11 +239,16 @@ def axis_of_each(axes: Any, tree: Any, what: str = "in_axes") -> list[Any]:
     if isinstance(axes, list) and is_input:
         axes = tuple(axes)
     if is_input and len(axes) != len(tree):
-        raise ValueError(f"vmap: in_axes wanted one entry for each of the {len(tree)} positional arguments, got {axes!r}.")
+        raise ValueError(
+            f"vmap: in_axes wanted one entry for each of the {len(tree)} positional arguments, got {axes!r}."
+        )
     try:
         found = optree.tree_leaves(
             optree.tree_map(
-                lambda axis, part: [axis] * len(optree.tree_leaves(part, none_is_leaf=is_input)), axes, tree, none_is_leaf=True
+                lambda axis, part: [axis] * len(optree.tree_leaves(part, none_is_leaf=is_input)),
+                axes,
+                tree,
+                none_is_leaf=True,
             ),
             none_is_leaf=True,
         )
@@ -259,17 +271,24 @@ def batch_size(leaves: Sequence[Any], axes: Sequence[Any]) -> int:
         if axis is None:
             continue
         if not is_number_like(x):
-            raise TypeError(f"vmap: wanted arrays in mapped arguments, got {type(x).__name__}; in_axes=None leaves it alone.")
+            raise TypeError(
+                f"vmap: wanted arrays in mapped arguments, got {type(x).__name__}; in_axes=None leaves it alone."
+            )
         if not -len(shape(x)) <= axis < len(shape(x)):
             raise ValueError(
-                f"vmap: wanted an argument with an axis {axis} that counts samples, got shape {shape(x)}. Numbers that all "
+                f"vmap: wanted an argument with an axis {axis} that counts samples, got shape {shape(x)}. "
+                "Numbers that all "
                 "samples share have in_axes=None; for a list of numbers pass np.array(list)."
             )
         sizes.add(shape(x)[axis])
     if not sizes:
-        raise ValueError("vmap: no argument is mapped, so the number of samples is unknown. Call f itself, or set in_axes.")
+        raise ValueError(
+            "vmap: no argument is mapped, so the number of samples is unknown. Call f itself, or set in_axes."
+        )
     if len(sizes) > 1:
-        raise ValueError(f"vmap: mapped arguments have different numbers of samples, {sorted(sizes)}. Are in_axes right?")
+        raise ValueError(
+            f"vmap: mapped arguments have different numbers of samples, {sorted(sizes)}. Are in_axes right?"
+        )
     return sizes.pop()
 
 
@@ -298,7 +317,7 @@ def batch_of(y: Any, trace: object, size: int, axis: Any) -> Any:
 
 
 def give(value: Any, lift: bool, since: int, given: Sequence[Any]) -> Any:
-    """Return a result to the caller: a Value, if an argument was one or f used one that requires grad; else an array."""
+    """Return a result to the caller: a Value if an argument was one, or f used one that requires grad."""
     if lift:
         return value if isinstance(value, Node) else Value.leaf(value)
     if isinstance(value, Node):
@@ -321,297 +340,3 @@ def uses_older(value: Node, since: int) -> bool:
         seen.update(new)
         stack.extend(new)
     return False
-
-
-# --- applying ops ---------------------------------------------------------------------------------------------------
-
-
-def apply(op: Op, args: list[Any], batched: list[bool], attrs: dict[str, Any], size: int) -> Any:
-    """Apply an op to all samples; the result has the samples along axis 0."""
-    if op.batch is not None:
-        out = op.batch(args, batched, **attrs)
-    elif op.elementwise:
-        out = op(*align(args, batched), **attrs)
-    elif op.name in RULES:
-        out = RULES[op.name](op, args, batched, attrs)
-    else:
-        out = NotImplemented
-    if out is NotImplemented:
-        out = loop(op, args, batched, attrs, size)
-    for y in out if type(out) is tuple else (out,):
-        if shape(y)[:1] != (size,):
-            raise ValueError(f"vmap: the batch rule of {op.name!r} returned shape {shape(y)}; wanted {size} samples along axis 0.")
-    return out
-
-
-def loop(op: Op, args: list[Any], batched: list[bool], attrs: dict[str, Any], size: int) -> Any:
-    """Apply an op sample by sample and stack the results: right for every op, and slow."""
-    if not size:
-        ones = [np.ones(shape(a)[1:], dtype(a)) if b else a for a, b in zip(args, batched, strict=True)]
-        one = op(*ones, **attrs)
-        empty = [np.zeros((0, *shape(y)), dtype(y)) for y in (one if type(one) is tuple else (one,))]
-        return tuple(empty) if type(one) is tuple else empty[0]
-    samples = [op(*[a[i] if b else a for a, b in zip(args, batched, strict=True)], **attrs) for i in range(size)]
-    try:
-        if type(samples[0]) is tuple:
-            return tuple([shapes.stack(*parts, axis=0) for parts in zip(*samples, strict=True)])
-        return shapes.stack(*samples, axis=0)
-    except ValueError as error:
-        raise ValueError(
-            f"vmap: {op.name!r} gave results of different shapes for different samples, {sorted({shape(s) for s in samples})}. "
-            "Choose elements with where(mask, x, 0) instead of x[mask]."
-        ) from error
-
-
-def align(args: Sequence[Any], batched: Sequence[bool]) -> list[Any]:
-    """Insert axes after the batch axis, so that the samples' axes broadcast as they would one by one."""
-    n = max([len(shape(a)) - b for a, b in zip(args, batched, strict=True)])
-    return [with_ndim(a, n) if b else a for a, b in zip(args, batched, strict=True)]
-
-
-def with_ndim(x: Any, n: int) -> Any:
-    """Give samples n axes, by axes of length 1 in front of theirs."""
-    size, *rest = shape(x)
-    return x if len(rest) >= n else shapes.reshape(x, shape=(size, *(1,) * (n - len(rest)), *rest))
-
-
-def shift(axis: int, n: int) -> int:
-    """Return the place of an axis of a sample with n axes in the batch; raise where NumPy would."""
-    if not -n <= axis < n:
-        raise ValueError(f"axis {axis} is out of bounds for array of dimension {n}")
-    return axis % n + 1
-
-
-def shifted(axes: Any, n: int) -> Any:
-    """`shift` of an int, or of each in a tuple."""
-    return shift(axes, n) if isinstance(axes, (int, np.integer)) else tuple([shift(a, n) for a in axes])
-
-
-def ndim(x: Any) -> int:
-    """Number of axes of one sample of a batch."""
-    return len(shape(x)) - 1
-
-
-def spread(args: Sequence[Any], batched: Sequence[bool]) -> Iterator[Any]:
-    """Repeat operands that all samples share."""
-    size = next(shape(a)[0] for a, b in zip(args, batched, strict=True) if b)
-    for a, b in zip(args, batched, strict=True):
-        yield a if b else shapes.broadcast_to(a, shape=(size, *shape(a)))
-
-
-Attrs = dict[str, Any]
-
-
-def as_it_is(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
-    """Ops that treat leading axes as a batch already."""
-    return op(*args, **attrs)
-
-
-def reduction(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
-    """Ops with an axis or several; None stands for all."""
-    (x,) = args
-    n, axis = ndim(x), attrs["axis"]
-    axes = tuple(range(1, n + 1)) if axis is None else shifted(axis, n)
-    return op(x, **{**attrs, "axis": axes})
-
-
-def search(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
-    """argmax and argmin: one axis, or None for the flattened array."""
-    (x,) = args
-    if attrs["axis"] is not None:
-        return op(x, **{**attrs, "axis": shift(attrs["axis"], ndim(x))})
-    size = shape(x)[0]
-    found = op(shapes.reshape(x, shape=(size, math.prod(shape(x)[1:]))), **{**attrs, "axis": 1, "keepdims": False})
-    return shapes.reshape(found, shape=(size,) + (1,) * ndim(x)) if attrs["keepdims"] else found
-
-
-def along(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
-    """Ops along one axis; None for the flattened array, as are scalars."""
-    (x,) = args
-    if attrs["axis"] is None or not ndim(x):
-        return op(shapes.reshape(x, shape=(shape(x)[0], math.prod(shape(x)[1:]))), **{**attrs, "axis": 1})
-    return op(x, **{**attrs, "axis": shift(attrs["axis"], ndim(x))})
-
-
-def one_axis(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
-    """Ops along one axis that is always given; operands after the first are indices of no axis of their own."""
-    (x,) = args
-    return NotImplemented if attrs["axis"] is None else op(x, **{**attrs, "axis": shifted(attrs["axis"], ndim(x))})
-
-
-def roll(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
-    """`roll`, which flattens if axis is None."""
-    (x,) = args
-    if attrs["axis"] is not None:
-        return op(x, **{**attrs, "axis": shifted(attrs["axis"], ndim(x))})
-    flat = op(shapes.reshape(x, shape=(shape(x)[0], math.prod(shape(x)[1:]))), shift=attrs["shift"], axis=1)
-    return shapes.reshape(flat, shape=shape(x))
-
-
-def reshape(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
-    """`reshape` row by row; column by column would mix the samples."""
-    (x,) = args
-    if attrs["order"] != "C":
-        return NotImplemented
-    wanted = attrs["shape"]
-    wanted = list(wanted) if isinstance(wanted, (tuple, list)) else [wanted]
-    size, *rest = shape(x)
-    if -1 in wanted:
-        known = -math.prod(wanted)
-        if wanted.count(-1) > 1 or known <= 0 or math.prod(rest) % known:
-            raise ValueError(f"reshape: cannot reshape a sample of shape {tuple(rest)} into {attrs['shape']}.")
-        wanted[wanted.index(-1)] = math.prod(rest) // known
-    return op(x, shape=(size, *wanted), order="C")
-
-
-def broadcast_to(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
-    """`broadcast_to`."""
-    (x,) = args
-    wanted = attrs["shape"]
-    wanted = tuple(wanted) if isinstance(wanted, (tuple, list)) else (wanted,)
-    return op(with_ndim(x, len(wanted)), shape=(shape(x)[0], *wanted))
-
-
-def sum_to(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
-    """`sum_to`."""
-    (x,) = args
-    size, wanted = shape(x)[0], tuple(attrs["shape"])
-    if len(wanted) > ndim(x):
-        raise ValueError(f"sum_to: wanted a shape that broadcasts to {shape(x)[1:]}, got {wanted}")
-    out = op(x, shape=(size, *(1,) * (ndim(x) - len(wanted)), *wanted))
-    return shapes.reshape(out, shape=(size, *wanted))
-
-
-def transpose(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
-    """`transpose`."""
-    (x,) = args
-    n, axes = ndim(x), attrs["axes"]
-    return op(x, axes=(0, *(range(n, 0, -1) if axes is None else shifted(axes, n))))
-
-
-def named_axes(*names: str) -> Callable[..., Any]:
-    """Make the rule of an op whose attributes of these names are axes, or tuples of axes, of the operand."""
-
-    def rule(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
-        (x,) = args
-        return op(x, **{**attrs, **{name: shifted(attrs[name], ndim(x)) for name in names}})
-
-    return rule
-
-
-def squeeze(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
-    """`squeeze`."""
-    (x,) = args
-    axis = attrs["axis"]
-    axes = tuple(i for i, n in enumerate(shape(x)) if i and n == 1) if axis is None else shifted(axis, ndim(x))
-    return op(x, axis=axes) if axes != () else x
-
-
-def expand_dims(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
-    """`expand_dims`, whose axes are those of the result."""
-    (x,) = args
-    axis = attrs["axis"]
-    n = ndim(x) + (1 if isinstance(axis, int) else len(axis))
-    return op(x, axis=shifted(axis, n))
-
-
-def flip(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
-    """`flip`; along all axes if None."""
-    (x,) = args
-    axis = attrs["axis"]
-    return op(x, axis=tuple(range(1, ndim(x) + 1)) if axis is None else shifted(axis, ndim(x)))
-
-
-def border(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
-    """`pad`, `crop` and the adjoint: the batch axis has no border."""
-    (x,) = args
-    pairs = np.broadcast_to(np.asarray(attrs["pad_width"]), (ndim(x), 2)).tolist() if ndim(x) else []
-    if np.size(attrs.get("constant_values", 0)) > 1:
-        return NotImplemented
-    return op(x, **{**attrs, "pad_width": ((0, 0), *map(tuple, pairs))})
-
-
-def join(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
-    """`concatenate` and `stack`."""
-    axis = attrs["axis"]
-    if axis is None:
-        return NotImplemented
-    parts = list(spread(args, batched))
-    return op(*parts, axis=shift(axis, ndim(parts[0]) + (op.name == "stack")))
-
-
-def diagonal_embed(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
-    """`diagonal_embed`, whose axes are those of the result."""
-    (x,) = args
-    n, size = len(attrs["shape"]), shape(x)[0]
-    axes = {name: shift(attrs[name], n) for name in ("axis1", "axis2")}
-    return op(x, **{**attrs, **axes, "shape": (size, *attrs["shape"])})
-
-
-def matrices(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
-    """Ops on the last two axes; vectors go one by one."""
-    (x,) = args
-    return op(x, **attrs) if ndim(x) >= 2 else NotImplemented
-
-
-def matmul(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
-    """`matmul`: vectors become rows and columns, so that leading axes are a batch."""
-    x, y = args
-    in_x, in_y = batched
-    nx, ny = len(shape(x)) - in_x, len(shape(y)) - in_y
-    if not nx or not ny:
-        return NotImplemented  # NumPy refuses scalars
-    if in_x and nx == 1 and not in_y and ny <= 2:
-        return op(x, y)  # all rows in one product
-    if in_y and ny == 1 and not in_x and nx <= 2:
-        return op(y, shapes.transpose(x) if nx == 2 else x)
-    if nx == 1:
-        x = shapes.expand_dims(x, axis=-2)
-    if ny == 1:
-        y = shapes.expand_dims(y, axis=-1)
-    x, y = align([x, y], batched)
-    out = op(x, y)
-    drop = tuple(axis for axis, n in ((-2, nx), (-1, ny)) if n == 1)
-    return shapes.squeeze(out, axis=drop) if drop else out
-
-
-def recurrence(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
-    """`recurrence`, which runs along axis 0: samples move to axis 1."""
-    a, b = (shapes.moveaxis(x, source=0, destination=1) for x in spread(args, batched))
-    return shapes.moveaxis(op(a, b, **attrs), source=1, destination=0)
-
-
-def cast(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
-    """`cast`; a Python number of each sample is an array of floats."""
-    return op(*args, dtype="float64" if attrs["dtype"] == "python" else attrs["dtype"])
-
-
-RULES: dict[str, Callable[..., Any]] = {
-    **dict.fromkeys(("alias", "cast_discrete", "copy"), as_it_is),
-    "cast": cast,
-    "broadcast_to": broadcast_to,
-    "sum_to": sum_to,
-    "reshape": reshape,
-    "transpose": transpose,
-    "squeeze": squeeze,
-    "expand_dims": expand_dims,
-    "flip": flip,
-    "roll": roll,
-    "swapaxes": named_axes("axis1", "axis2"),
-    "moveaxis": named_axes("source", "destination"),
-    "rot90": named_axes("axes"),
-    "diagonal": named_axes("axis1", "axis2"),
-    "trace": named_axes("axis1", "axis2"),
-    "diagonal_embed": diagonal_embed,
-    **dict.fromkeys(("matrix_transpose", "tril", "triu"), matrices),
-    **dict.fromkeys(("pad", "crop", "pad_transpose"), border),
-    **dict.fromkeys(("concatenate", "stack"), join),
-    **dict.fromkeys(
-        ("sum", "mean", "var", "std", "prod", "logsumexp", "max", "min", "nanmax", "nanmin", "any", "all", "count_nonzero"), reduction
-    ),
-    **dict.fromkeys(("argmax", "argmin"), search),
-    **dict.fromkeys(("cumsum", "cumprod"), along),
-    "recurrence": recurrence,
-    "matmul": matmul,
-}
-"""How ops apply to a batch, by name: ``rule(op, operands, which_are_batched, attrs)``, NotImplemented to go one by one."""

@@ -91,7 +91,11 @@ def getattr_of(function):
     module = getattr(function, "__module__", None) or "numpy"
     space = {"numpy.linalg": anp.linalg, "numpy.fft": anp.fft}.get(module, anp)
     ours = getattr(space, function.__name__)
-    kinds = {p.kind for p in inspect.signature(function).parameters.values()} if not isinstance(function, np.ufunc) else set()
+    kinds = (
+        {p.kind for p in inspect.signature(function).parameters.values()}
+        if not isinstance(function, np.ufunc)
+        else set()
+    )
     op = next(op for op in OPS.values() if function in op.numpy)
     if op.variadic and inspect.Parameter.VAR_POSITIONAL not in kinds:
         return lambda *args, **attrs: ours(list(args), **attrs)
@@ -100,7 +104,12 @@ def getattr_of(function):
 
 def test_every_stand_in_is_either_an_op_or_a_composition_that_has_more_to_say():
     """Where NumPy's signature or result differs from an op's in kind, a function stands between; nowhere else."""
-    between = {f.__name__ for op in OPS.values() for f in op.numpy if "autograd_nn.numpy." in getattr(find(f), "__module__", "")}
+    between = {
+        f.__name__
+        for op in OPS.values()
+        for f in op.numpy
+        if "autograd_nn.numpy." in getattr(find(f), "__module__", "")
+    }
     assert between <= {"clip", "einsum", "eig", "eigh", "qr", "slogdet", "svd"}
 
 
@@ -212,27 +221,66 @@ ARGUMENTS = {
     "lstsq": (A.T, V),
     "tensorinv": (S, 1),
     "tensorsolve": (S, V[:2]),
-    "cholesky": (S,), "cond": (S,), "det": (S,), "eigh": (S,), "eigvalsh": (S,), "inv": (S,), "slogdet": (S,),
-    "eig": (S + [[0, 1], [0, 0]],), "eigvals": (S + [[0, 1], [0, 0]],),
+    "cholesky": (S,),
+    "cond": (S,),
+    "det": (S,),
+    "eigh": (S,),
+    "eigvalsh": (S,),
+    "inv": (S,),
+    "slogdet": (S,),
+    "eig": (S + [[0, 1], [0, 0]],),
+    "eigvals": (S + [[0, 1], [0, 0]],),
     "unwrap": (9 * V,),
-    "array2string": (A,), "array_repr": (A,), "array_str": (A,),
+    "array2string": (A,),
+    "array_repr": (A,),
+    "array_str": (A,),
     "average": (A,),
-    "bitwise_and": (BOOLS, BOOLS), "bitwise_or": (BOOLS, BOOLS), "bitwise_xor": (BOOLS, BOOLS),
-    "bitwise_not": (BOOLS,), "bitwise_invert": (BOOLS,), "invert": (BOOLS,),
+    "bitwise_and": (BOOLS, BOOLS),
+    "bitwise_or": (BOOLS, BOOLS),
+    "bitwise_xor": (BOOLS, BOOLS),
+    "bitwise_not": (BOOLS,),
+    "bitwise_invert": (BOOLS,),
+    "invert": (BOOLS,),
     "ldexp": (V, 2),
     "can_cast": (A, np.float64),
-    "qr": (A.T,), "svd": (S,),
+    "qr": (A.T,),
+    "svd": (S,),
     "broadcast_arrays": (A, V),
-    "may_share_memory": (A, V), "shares_memory": (A, V),
-    "fft2": (A,), "ifft2": (A,), "rfft2": (A,), "irfft2": (A,), "fftn": (A,), "ifftn": (A,), "rfftn": (A,), "irfftn": (A,),
-}  # fmt: skip
+    "may_share_memory": (A, V),
+    "shares_memory": (A, V),
+    "fft2": (A,),
+    "ifft2": (A,),
+    "rfft2": (A,),
+    "irfft2": (A,),
+    "fftn": (A,),
+    "ifftn": (A,),
+    "rfftn": (A,),
+    "irfftn": (A,),
+}
 """Arguments of functions that take other than one array of any shape."""
 
 PLAIN_RESULT = {
-    "array2string", "array_repr", "array_str", "can_cast", "common_type", "diag_indices_from", "empty_like", "iscomplexobj",
-    "isrealobj", "may_share_memory", "ndim", "ones_like", "result_type", "shape", "shares_memory", "size", "tril_indices_from",
-    "triu_indices_from", "zeros_like", "full_like",
-}  # fmt: skip
+    "array2string",
+    "array_repr",
+    "array_str",
+    "can_cast",
+    "common_type",
+    "diag_indices_from",
+    "empty_like",
+    "iscomplexobj",
+    "isrealobj",
+    "may_share_memory",
+    "ndim",
+    "ones_like",
+    "result_type",
+    "shape",
+    "shares_memory",
+    "size",
+    "tril_indices_from",
+    "triu_indices_from",
+    "zeros_like",
+    "full_like",
+}
 """Functions whose result does not depend on data, or is text; and constants of a shape."""
 
 NO_NUMBERS = {"array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "full", "arange", "empty_like"}
@@ -244,7 +292,8 @@ def dispatched(module):
     return {
         name: f
         for name, f in vars(module).items()
-        if name[0] != "_" and (isinstance(f, np.ufunc) or type(f).__name__ == "_ArrayFunctionDispatcher" or hasattr(f, "_implementation"))
+        if name[0] != "_"
+        and (isinstance(f, np.ufunc) or type(f).__name__ == "_ArrayFunctionDispatcher" or hasattr(f, "_implementation"))
     }
 
 
@@ -259,10 +308,18 @@ def wrapped(x):
     """The arguments, floating point arrays among them as Values."""
     if isinstance(x, list):
         return [wrapped(item) for item in x]
-    return Value(x) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else Value(x, dtype=bool, requires_grad=False) if x is BOOLS else x
+    return (
+        Value(x)
+        if isinstance(x, np.ndarray) and x.dtype.kind == "f"
+        else Value(x, dtype=bool, requires_grad=False)
+        if x is BOOLS
+        else x
+    )
 
 
-@pytest.mark.parametrize(("module", "name", "function"), EVERYTHING, ids=[f"{m.__name__}.{n}" for m, n, f in EVERYTHING])
+@pytest.mark.parametrize(
+    ("module", "name", "function"), EVERYTHING, ids=[f"{m.__name__}.{n}" for m, n, f in EVERYTHING]
+)
 def test_supported_with_the_same_result_or_refused(module, name, function):
     """Nothing that NumPy dispatches returns an object array, or silently a constant."""
     args = ARGUMENTS.get(name) if module is not np.linalg or name not in ("diagonal", "trace") else None
@@ -312,7 +369,15 @@ def test_python_numbers_stay_python_numbers():
 
 def test_arrays_on_the_left():
     v = Value(V)
-    for came, wanted in ((V + v, V + V), (V - v, 0 * V), (V * v, V * V), (V / v, V / V), (V**v, V**V), (A @ v, A @ V), (V > v, V > V)):
+    for came, wanted in (
+        (V + v, V + V),
+        (V - v, 0 * V),
+        (V * v, V * V),
+        (V / v, V / V),
+        (V**v, V**V),
+        (A @ v, A @ V),
+        (v < V, V > V),
+    ):
         assert isinstance(came, Value)
         same(came, wanted)
     assert isinstance(np.float64(2.0) * v, Value)
@@ -366,6 +431,9 @@ def refusals():
         "reduction of an array into a value": lambda: np.sum(V, out=Value(np.array(0.0))),
         "concatenate": lambda: np.concatenate([v, v], out=np.zeros(6)),
         "composition": lambda: np.nansum(v, out=out),
+        "clip, positional": lambda: np.clip(v, 0.0, 1.0, out),
+        "isposinf, positional": lambda: np.isposinf(v, out),
+        "nancumsum, positional": lambda: np.nancumsum(v, 0, None, out),
         "where of a ufunc": lambda: np.exp(v, where=BOOLS),
         "where of a reduction": lambda: np.sum(v, where=BOOLS),
         "method": lambda: np.add.reduce(v, out=np.array(0.0)),
@@ -427,7 +495,9 @@ def test_arguments_that_say_nothing_are_accepted():
 
 
 def test_refusal_says_how_to_go_on():
-    with pytest.raises(TypeError, match=r"np\.histogram has no derivative here.*shape \(3,\).*autograd_nn\.op.*v\.detach\(\)"):
+    with pytest.raises(
+        TypeError, match=r"np\.histogram has no derivative here.*shape \(3,\).*autograd_nn\.op.*v\.detach\(\)"
+    ):
         np.histogram(Value(V))
     with pytest.raises(TypeError, match=r"np\.frexp has no derivative"):
         np.frexp(Value(V))

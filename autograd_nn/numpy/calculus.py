@@ -128,7 +128,9 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
         TypeError: for a period, or xp that is a Value.
     """
     if period is not None or isinstance(xp, Node):
-        raise TypeError("interp of a Value wanted constant points xp and no period: write x % period, and v.data for xp.")
+        raise TypeError(
+            "interp of a Value wanted constant points xp and no period: write x % period, and v.data for xp."
+        )
     xp = np.asarray(xp, float)
     n = len(xp)
     if n == 1:
@@ -148,7 +150,9 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: float = 2 * n
     jumps = np.diff(p, axis=axis)
     wrapped = np.mod(jumps + period / 2, period) - period / 2
     wrapped = np.where(np.logical_and(wrapped == -period / 2, jumps > 0), period / 2, wrapped)
-    steps = np.where(np.abs(jumps) < (period / 2 if discont is None else discont), 0.0, np.round((wrapped - jumps) / period))
+    steps = np.where(
+        np.abs(jumps) < (period / 2 if discont is None else discont), 0.0, np.round((wrapped - jumps) / period)
+    )
     dims = np.ndim(p)
     first = p[along(axis, dims, slice(None, 1))]
     return np.concatenate([first, p[along(axis, dims, slice(1, None))] + period * np.cumsum(steps, axis=axis)], axis)
@@ -174,7 +178,7 @@ def polyadd(a1: Any, a2: Any) -> Any:
 @implements(np.polysub)
 def polysub(a1: Any, a2: Any) -> Any:
     """Difference of two polynomials, given by their coefficients, highest power first."""
-    return polyadd(a1, -a2 if isinstance(a2, Node) else np.negative(a2))
+    return polyadd(a1, np.negative(a2))
 
 
 @implements(np.polymul)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Node
-from ..numpy_protocol import NO_VALUE, implements
+from ..numpy_protocol import NO_VALUE, implements, refuse_in_place
 from ..ops import arithmetic, product
 
 __all__ = ["clip", "einsum", "matvec", "vecmat"]
@@ -18,7 +18,9 @@ __all__ = ["clip", "einsum", "matvec", "vecmat"]
 def einsum(*operands: Any, out: None = None, optimize: Any = False, **kwargs: Any) -> Any:
     """Einstein summation: subscripts as a string first, or a list of integers after each operand."""
     if kwargs:
-        raise TypeError(f"np.einsum of a Value does not take {', '.join(kwargs)}: convert the operands with astype first.")
+        raise TypeError(
+            f"np.einsum of a Value does not take {', '.join(kwargs)}: convert the operands with astype first."
+        )
     if isinstance(operands[0], (Node, np.ndarray)):
         operands = in_letters(operands)
     subscripts, *arrays = operands
@@ -38,9 +40,10 @@ def in_letters(operands: tuple[Any, ...]) -> tuple[Any, ...]:
 
 @implements(np.clip)
 def clip(
-    a: Any, a_min: Any = NO_VALUE, a_max: Any = NO_VALUE, out: None = None, *, min: Any = NO_VALUE, max: Any = NO_VALUE
+    a: Any, a_min: Any = NO_VALUE, a_max: Any = NO_VALUE, out: Any = None, *, min: Any = NO_VALUE, max: Any = NO_VALUE
 ) -> Any:
     """Limit to [min, max], elementwise; None for no limit. The derivative is 1 at the ends, and 0 outside."""
+    refuse_in_place("np.clip", {"out": out})
     if (a_min is not NO_VALUE and min is not NO_VALUE) or (a_max is not NO_VALUE and max is not NO_VALUE):
         raise ValueError("clip wanted a_min and a_max, or min and max, not both.")
     low, high = (limit for limit in (a_min if min is NO_VALUE else min, a_max if max is NO_VALUE else max))

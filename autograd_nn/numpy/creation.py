@@ -69,24 +69,32 @@ def join(nested: Any) -> Any:
     parts = [join(x) for x in nested]
     shapes = {np.shape(x) for x in parts}
     if len(shapes) > 1:
-        raise ValueError(f"array: wanted nested lists of equal shape, got parts of shapes {', '.join(map(str, sorted(shapes)))}.")
+        raise ValueError(
+            f"array: wanted nested lists of equal shape, got parts of shapes {', '.join(map(str, sorted(shapes)))}."
+        )
     return np.stack(parts)
 
 
 @implements(np.zeros_like)
-def zeros_like(a: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
+def zeros_like(
+    a: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+) -> Any:
     """A constant array of zeros; the number 0.0 for a Value that holds a Python float."""
     return constant_like(np.zeros, a, dtype, shape)
 
 
 @implements(np.ones_like)
-def ones_like(a: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
+def ones_like(
+    a: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+) -> Any:
     """A constant array of ones; the number 1.0 for a Value that holds a Python float."""
     return constant_like(np.ones, a, dtype, shape)
 
 
 @implements(np.empty_like)
-def empty_like(prototype: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
+def empty_like(
+    prototype: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+) -> Any:
     """A constant array, here of zeros: results do not depend on what was in memory."""
     return constant_like(np.zeros, prototype, dtype, shape)
 
@@ -100,7 +108,14 @@ def constant_like(make: Any, a: Node, wanted: Any, new_shape: Any) -> Any:
 
 @implements(np.full_like)
 def full_like(
-    a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: Any = "K",
+    subok: bool = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
 ) -> Any:
     """An array of a shape and dtype, filled with a number (a constant) or with a Value."""
     wanted = np.dtype(dtype) if dtype is not None else a.dtype
@@ -126,9 +141,9 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, *, de
     if value is not None:
         raise TypeError(
             f"arange: wanted plain numbers, since they decide the length, got {describe(value)}. "
-            "Write start + step * arange(n), or linspace(start, stop, n), which are differentiable in start, step and stop."
+            "Write start + step * arange(n), or linspace(start, stop, n): these are differentiable."
         )
-    return np.arange(start, stop, step, dtype)
+    return np.arange(start, stop, step, dtype=dtype)
 
 
 @implements(np.linspace)
@@ -143,7 +158,7 @@ def linspace(
     *,
     device: Any = None,
 ) -> Any:
-    """`num` equally spaced numbers from start to stop, differentiable in both."""
+    """`num` equally spaced numbers from start to stop, differentiable in both, and exact there."""
     intervals = num - 1 if endpoint else num
     step = (stop - start) / (intervals if intervals > 0 else np.nan)
     start, stop = np.broadcast_arrays(start, stop)

@@ -83,7 +83,7 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
 
 @implements(np.linalg.lstsq)
 def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[Any, Any, int, Any]:
-    """Least squares: the solution, the sums of squared residuals (of a tall matrix), the rank and the singular values."""
+    """Least squares: the solution, sums of squared residuals (of a tall matrix), the rank and the singular values."""
     x = OPS["lstsq"](a, b, rcond=rcond)
     rows, columns = np.shape(a)
     residuals = b - np.matmul(a, x)
@@ -113,7 +113,9 @@ def matrix_transpose(x: Any, /) -> Any:
 def outer(x1: Any, x2: Any, /) -> Any:
     """Products of each element of one vector with each of another."""
     if np.ndim(x1) != 1 or np.ndim(x2) != 1:
-        raise ValueError(f"np.linalg.outer wanted two vectors, got {np.ndim(x1)} and {np.ndim(x2)} axes. np.outer flattens.")
+        raise ValueError(
+            f"np.linalg.outer wanted two vectors, got {np.ndim(x1)} and {np.ndim(x2)} axes. np.outer flattens."
+        )
     return np.outer(x1, x2)
 
 

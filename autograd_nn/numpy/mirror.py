@@ -38,7 +38,9 @@ def differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
     functools.update_wrapper(call, function, assigned=("__name__", "__qualname__"), updated=())
     call.__doc__ = documentation(function)
     if isinstance(function, np.ufunc):
-        vars(call).update({method: getattr(function, method) for method in ("accumulate", "at", "outer", "reduce", "reduceat")})
+        vars(call).update(
+            {method: getattr(function, method) for method in ("accumulate", "at", "outer", "reduce", "reduceat")}
+        )
     return call
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Node, dtype, read_only
-from ..numpy_protocol import implements
+from ..numpy_protocol import implements, refuse_in_place
 
 __all__ = [
     "allclose",
@@ -77,7 +77,9 @@ def result_type(*arrays_and_dtypes: Any) -> np.dtype:
 @implements(np.can_cast)
 def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
     """Can one dtype be converted to another under a rule?"""
-    return np.can_cast(dtype(from_) if isinstance(from_, Node) else from_, dtype(to) if isinstance(to, Node) else to, casting)
+    return np.can_cast(
+        dtype(from_) if isinstance(from_, Node) else from_, dtype(to) if isinstance(to, Node) else to, casting
+    )
 
 
 @implements(np.common_type)
@@ -136,7 +138,9 @@ def array_equiv(a1: Any, a2: Any) -> Any:
 
 
 @implements(np.isin)
-def isin(element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, kind: Any = None) -> Any:
+def isin(
+    element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, kind: Any = None
+) -> Any:
     """Is each element among the test elements?"""
     found = np.any(np.equal(np.expand_dims(element, -1), np.ravel(test_elements)), axis=-1)
     return np.logical_not(found) if invert else found
@@ -155,12 +159,14 @@ def iscomplex(x: Any) -> Any:
 
 
 @implements(np.isposinf)
-def isposinf(x: Any, out: None = None) -> Any:
+def isposinf(x: Any, out: Any = None) -> Any:
     """Is x +∞? Elementwise."""
+    refuse_in_place("np.isposinf", {"out": out})
     return np.equal(x, np.inf)
 
 
 @implements(np.isneginf)
-def isneginf(x: Any, out: None = None) -> Any:
+def isneginf(x: Any, out: Any = None) -> Any:
     """Is x -∞? Elementwise."""
+    refuse_in_place("np.isneginf", {"out": out})
     return np.equal(x, -np.inf)

@@ -73,7 +73,17 @@ __all__ = [
     "zipf",
 ]
 
-PASSED_ON = ("BitGenerator", "Generator", "MT19937", "PCG64", "PCG64DXSM", "Philox", "RandomState", "SFC64", "SeedSequence")
+PASSED_ON = (
+    "BitGenerator",
+    "Generator",
+    "MT19937",
+    "PCG64",
+    "PCG64DXSM",
+    "Philox",
+    "RandomState",
+    "SFC64",
+    "SeedSequence",
+)
 """NumPy's classes, which hold their state themselves. Not imported here: numpy.random takes 20 ms to load."""
 
 
@@ -107,7 +117,9 @@ def drawn(name: str) -> Callable[..., Any]:
         return getattr(generator(name, rng), name)(*args, **kwargs)
 
     draw.__name__ = draw.__qualname__ = name
-    draw.__doc__ = f"Draw constants, as the method {name!r} of a `numpy.random.Generator` does; `rng` is one, or an integer."
+    draw.__doc__ = (
+        f"Draw constants, as the method {name!r} of a `numpy.random.Generator` does; `rng` is one, or an integer."
+    )
     return draw
 
 
@@ -119,9 +131,9 @@ def refuse_values(called: str, arguments: tuple[Any, ...]) -> None:
     """
     if holds_node(arguments):
         raise TypeError(
-            f"random.{called} draws constants, and wanted plain numbers, got a Value. To differentiate with respect to a "
-            "parameter, draw without it and transform: mean + scale * random.standard_normal(shape, rng=rng). To permute "
-            "or choose, draw the indices and take them: x[random.permutation(len(x), rng=rng)]."
+            f"random.{called} draws constants, and wanted plain numbers, got a Value. To differentiate with respect "
+            "to a parameter, draw without it and transform: mean + scale * random.standard_normal(shape, rng=rng). To "
+            "permute or choose, draw the indices and take them: x[random.permutation(len(x), rng=rng)]."
         )
 
 

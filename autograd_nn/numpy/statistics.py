@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import dtype
-from ..numpy_protocol import implements
+from ..numpy_protocol import implements, refuse_in_place
 
 __all__ = [
     "corrcoef",
@@ -72,12 +71,14 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
 
 
 @implements(np.nancumsum)
-def nancumsum(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
+def nancumsum(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None) -> Any:
     """Cumulative sum along an axis of what is not nan."""
+    refuse_in_place("np.nancumsum", {"out": out})
     return np.cumsum(np.where(np.isnan(a), 0.0, a), axis=axis, dtype=dtype)
 
 
 @implements(np.nancumprod)
-def nancumprod(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
+def nancumprod(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None) -> Any:
     """Cumulative product along an axis of what is not nan."""
+    refuse_in_place("np.nancumprod", {"out": out})
     return np.cumprod(np.where(np.isnan(a), 1.0, a), axis=axis, dtype=dtype)

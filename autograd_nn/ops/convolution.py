@@ -40,8 +40,8 @@ def per_axis(value, count, name, least=1):
     Raises:
         ValueError: if there are more or fewer, or one is too small.
     """
-    values = (value,) * count if isinstance(value, (int, np.integer)) else tuple(value)
-    if len(values) != count or any(not isinstance(v, (int, np.integer)) or v < least for v in values):
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * count
+    if len(values) != count or any(type(v) is not int or v < least for v in values):
         raise ValueError(
             f"wanted {name} as an integer of at least {least}, or {count} of them, one for each spatial axis; "
             f"got {value!r}"
@@ -55,10 +55,10 @@ def padding_pairs(padding, count):
     Raises:
         ValueError: if that is not what `padding` means.
     """
-    if isinstance(padding, (int, np.integer)):
-        padding = (padding,) * count
-    pairs = tuple((p, p) if isinstance(p, (int, np.integer)) else tuple(p) for p in padding)
-    if len(pairs) != count or any(len(pair) != 2 or min(pair) < 0 for pair in pairs):
+    each = tuple(padding) if isinstance(padding, (tuple, list)) else (padding,) * count
+    pairs = tuple(tuple(p) if isinstance(p, (tuple, list)) else (p, p) for p in each)
+    numbers = [n for pair in pairs for n in pair]
+    if len(pairs) != count or len(numbers) != 2 * count or any(type(n) is not int or n < 0 for n in numbers):
         raise ValueError(
             f"wanted padding as an integer, {count} integers or {count} pairs (before, after), none negative; "
             f"got {padding!r}"

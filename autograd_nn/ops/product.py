@@ -113,7 +113,7 @@ matmul.defvjp(matmul_left, matmul_right)
 def linear(x, w, b):
     """x w + b: x is (..., in_features), w (in_features, out_features), b (out_features,)."""
     out = np.matmul(x, w)
-    if np.ndim(w) != 2 or np.shape(b) not in ((), out.shape[-1:]):
+    if len(shape_of(w)) != 2 or shape_of(b) not in (out.shape[-1:], ()):
         raise ValueError("wanted w of shape (in_features, out_features) and b of shape (out_features,)")
     return np.add(out, b, out=out) if out.dtype == getattr(b, "dtype", None) else out + b
 
@@ -351,7 +351,7 @@ vdot.defvjp(
 )
 def vecdot(x, y, *, axis: Any = -1):
     """Sum of products along one axis of both, x conjugated; the other axes broadcast."""
-    return np.vecdot(x, y, axis=axis)
+    return np.vecdot(x, y, axis=axis)  # pyright: ignore[reportCallIssue]  (the stubs know no axis)
 
 
 def vecdot_vjp(position):

@@ -89,6 +89,13 @@ class RandomGraph:
         ]
         return RandomGraph(tuple(x for i, x in enumerate(self.leaves) if i in needed), tuple(steps))
 
+    def alone(self, i: int) -> RandomGraph:
+        """Return step number i by itself: the values of its operands are its leaves."""
+        step, values = self.steps[i], self.values()
+        needed = sorted({x for x in step.operands if type(x) is int})
+        operands = tuple(needed.index(x) if type(x) is int else x for x in step.operands)
+        return RandomGraph(tuple(values[x] for x in needed), (Step(step.op, operands, step.attrs, step.result),))
+
     def is_smooth(self) -> bool:
         """Are the slopes on both sides equal along a random line through the leaves, and finite?"""
         rng = np.random.default_rng(0)
@@ -105,12 +112,25 @@ class RandomGraph:
         """Run `check_graph` on it.
 
         Raises:
-            GradientError: with a script that reproduces the failure.
+            GradientError: with a script that reproduces the failure on the smallest part of the graph that fails.
         """
+        if self.failure() is None:
+            return
+        parts = [self.alone(i) for i in range(len(self.steps))]
+        parts += sorted([self.pruned(len(self.leaves) + i) for i in range(len(self.steps))], key=lambda part: len(part.steps))
+        for part in [*parts, self]:
+            error = part.failure()
+            if error is not None:
+                message = f"{error}\n\nThis script reproduces it:\n\n{part.script()}"
+                raise GradientError(message, error.discrepancy, error.op)
+
+    def failure(self) -> GradientError | None:
+        """Return the error of `check_graph` on it, or None."""
         try:
             check_graph(self, *self.leaves)
         except GradientError as error:
-            raise GradientError(f"{error}\n\nThis script reproduces it:\n\n{self.script()}", error.discrepancy, error.op) from None
+            return error
+        return None
 
     def script(self) -> str:
         """Return a Python program that builds this graph and checks it."""

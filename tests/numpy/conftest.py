@@ -61,7 +61,11 @@ def compare_gradient(f, arrays, values, a, v, came, tolerance):
     outputs = [part for part in leaves(came) if part.requires_grad]
     which = [part.requires_grad for part in leaves(came)]
     weights = [rng.standard_normal(part.shape) for part in outputs]
-    (ours,) = cotangents(outputs, [v], [w if w.shape or isinstance(p._data, np.ndarray) else float(w) for w, p in zip(weights, outputs, strict=True)])
+    (ours,) = cotangents(
+        outputs,
+        [v],
+        [w if w.shape or isinstance(p._data, np.ndarray) else float(w) for w, p in zip(weights, outputs, strict=True)],
+    )
     ours = np.zeros(a.shape) if ours is None else np.asarray(ours)
 
     def weighted(x):

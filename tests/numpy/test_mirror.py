@@ -60,7 +60,13 @@ def test_types_and_constants_are_passed_on():
 
 
 def test_what_has_no_rule_refuses_values():
-    for name, args in (("unique", ()), ("nonzero", ()), ("fromiter", (float,)), ("savetxt", ("file",)), ("frompyfunc", (1, 1))):
+    for name, args in (
+        ("unique", ()),
+        ("nonzero", ()),
+        ("fromiter", (float,)),
+        ("savetxt", ("file",)),
+        ("frompyfunc", (1, 1)),
+    ):
         with pytest.raises(TypeError, match=rf"np\.{name} has no derivative"):
             getattr(anp, name)(Value([1.0, 2.0]), *args)
 

@@ -19,7 +19,7 @@ def test_older_names():
     assert isinstance(random.randn(rng=0), float)
     assert set(random.randint(3, size=50, rng=0)) == {0, 1, 2}
     assert random.random_sample(3, rng=0).tolist() == random.random(3, rng=0).tolist()
-    assert random.RandomState(0).randn(2).tolist() == np.random.RandomState(0).randn(2).tolist()  # noqa: NPY002
+    assert random.RandomState(0).randn(2).tolist() == np.random.RandomState(0).randn(2).tolist()
 
 
 def test_every_name_draws_or_says_why():

@@ -96,6 +96,8 @@ def test_a_window_larger_than_the_array():
         ({"padding": -1}, "none negative"),
         ({"padding": ((1, 1), (1, 1))}, "1 pairs"),
         ({"dilation": 1.5}, r"got 1\.5"),
+        ({"padding": ((1, 2, 3),)}, "pairs"),
+        ({"padding": 0.5}, r"got 0\.5"),
     ],
 )
 def test_settings_that_make_no_sense(settings, error):

@@ -1,4 +1,4 @@
-"""Sorting and order statistics: values against NumPy, gradients by hand, ties as documented, no derivative of places."""
+"""Sorting and order statistics: values against NumPy, gradients by hand, ties as documented, none of places."""
 
 from __future__ import annotations
 

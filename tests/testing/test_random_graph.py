@@ -55,14 +55,6 @@ def planted(rule):
     return Op(planted_cube, cases=UNARY, elementwise=True).defvjp(rule)
 
 
-def fails(graph):
-    try:
-        graph.check()
-    except GradientError:
-        return True
-    return False
-
-
 FAULTS = {
     "off by 0.1 %": lambda g, ans, x: g * (3.003 * x * x),
     "second order cut": lambda g, ans, x: g * (3.0 * getattr(x, "_data", x) ** 2),
@@ -70,20 +62,18 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_failing_graph_shrinks_to_a_short_script_that_reproduces_it(fault, monkeypatch, tmp_path):
+def test_a_failing_graph_shrinks_to_a_short_script_that_reproduces_it(fault, monkeypatch):
     wrong = planted(FAULTS[fault])
     monkeypatch.setitem(OPS, "planted_cube", wrong)
     pool = [OPS[name] for name in ("add", "mul", "sin", "exp", "tanh", "sum_to", "broadcast_to", "matmul")] + [wrong]
     quiet = settings(database=None, derandomize=True, max_examples=500, suppress_health_check=list(HealthCheck))
-    graph = find(random_graphs(pool), fails, settings=quiet)
-    assert [step.op.name for step in graph.steps] == ["planted_cube"]
-    assert np.size(graph.leaves[0]) == 1
-
+    graph = find(random_graphs(pool), lambda graph: graph.failure() is not None, settings=quiet)
+    assert len(graph.steps) <= 3
     with pytest.raises(GradientError, match="This script reproduces it") as caught:
         graph.check()
     script = str(caught.value).partition("This script reproduces it:\n\n")[2]
-    assert script == graph.script()
     assert len(script.splitlines()) <= 16
+    assert script.count("OPS[") == 2  # the wrong op, and the sum that makes its result a scalar
     with pytest.raises(GradientError) as again:
         exec(compile(script, "script.py", "exec"), {})
     assert again.value.op is wrong

@@ -213,7 +213,7 @@ def test_a_thousand_nested_scopes_do_not_trap(any_renderer):
 
 
 def test_boxes_are_wide_enough_for_their_text(read):
-    """Given a font that it does not know, the WASM build lays out with the narrow widths of Times, and text sticks out."""
+    """Given a font that it does not know, the WASM build takes the narrow widths of Times, and text sticks out."""
     if engine("wasi") is None:
         pytest.skip("no wasi here")
     drawing = Value(np.full(4, 8888.0), name="x").draw(engine="wasi")
