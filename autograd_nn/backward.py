@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .graph import Node, describe, dtype, modes, read_only, shape, topological_order
+from .graph import Node, converted, describe, dtype, modes, read_only, shape, topological_order
 from .op import ITEM, Op
 from .ops.shape import cast, sum_to
 
@@ -73,12 +73,15 @@ def backward(output: Node, seed: Any = None, *, retain: str = "all") -> None:
         raise ValueError(f"backward wanted retain='all' or retain='leaves', got {retain!r}.")
     if not output.requires_grad:
         raise ValueError(why_no_gradient(output))
+    if isinstance(seed, Node):
+        seed = seed._data
     table = walk([output], [check_seed(output, seed)], release=retain == "leaves")
     if not any(node.op is None for node in table):
         raise ValueError(why_no_gradient(output))
-    with _accumulating:
-        for node, g in table.items():
-            node._grad = g if node._grad is None else node._grad + g
+    with _accumulating, np.errstate(all="ignore"):
+        sums = [g if node._grad is None else node._grad + g for node, g in table.items()]  # all that can fail
+        for node, g in zip(table, sums, strict=True):
+            node._grad = g
 
 
 def walk(
@@ -107,7 +110,9 @@ def walk(
         The cotangent of each node that lies between outputs and inputs. Those of leaves own their memory.
     """
     if observe is None and modes.current is not None and modes.current.observer is not None:
-        return observed(modes.current.observer, outputs, seeds, inputs, create_graph=create_graph, release=release, since=since)
+        return observed(
+            modes.current.observer, outputs, seeds, inputs, create_graph=create_graph, release=release, since=since
+        )
     order, reached = reach(outputs, inputs, since)
     table: dict[Node, Any] = {}
     array = np.ndarray
@@ -163,9 +168,13 @@ def walk(
                 before = table.get(p)
                 if before is not None:
                     c = before + c
-                elif p.op is None and type(c) is array and (c is g or c.base is not None or shares(c, ans, args)):
+                elif (
+                    p.op is None and type(c) is array and (c is g or c.base is not None or shares(c, op, g, ans, args))
+                ):
                     c = c.copy()
                 table[p] = c
+            if position < 0:
+                raise_released(node)  # since the pass began: by a hook, or in another thread
             if release:
                 node.parents = ()
                 reached.discard(node)
@@ -174,7 +183,9 @@ def walk(
     return table
 
 
-def observed(observer: Any, outputs: Sequence[Node], seeds: Sequence[Any], inputs: Sequence[Node] | None, **options: Any) -> dict[Node, Any]:
+def observed(
+    observer: Any, outputs: Sequence[Node], seeds: Sequence[Any], inputs: Sequence[Node] | None, **options: Any
+) -> dict[Node, Any]:
     """Do the same while an observer, such as that of `debug()`, looks on."""
     observer.begins(outputs, reach(outputs, inputs, options["since"])[0])
     table = None
@@ -186,7 +197,7 @@ def observed(observer: Any, outputs: Sequence[Node], seeds: Sequence[Any], input
 
 
 def reach(outputs: Sequence[Node], inputs: Sequence[Node] | None, since: int = 0) -> tuple[list[Node], set[Node]]:
-    """Return the inner nodes on the way from outputs to inputs, in rising order of their serials; and all nodes on it."""
+    """Return the inner nodes between outputs and inputs, in rising order of their serials, and all nodes between."""
     reached = {node for node in outputs if node.requires_grad}
     stack = list(reached)
     order = []
@@ -195,10 +206,7 @@ def reach(outputs: Sequence[Node], inputs: Sequence[Node] | None, since: int = 0
         if node.op is not None and node.serial > since:
             order.append(node)
             if not node.parents:
-                raise ValueError(
-                    f"{describe(node)} has lost its graph: backward(retain='leaves') took it apart. "
-                    "Compute again, or use backward() to keep it for a second pass."
-                )
+                raise_released(node)
             for p in node.parents:
                 if p.requires_grad and p not in reached:
                     reached.add(p)
@@ -230,21 +238,23 @@ def fit(c: Any, p: Node, op: Op, position: int, create_graph: bool) -> Any:
     if type(data) is float:
         if type(actual) is not float:
             c = cast(c, dtype="python")
-    elif type(actual) is float or dtype(actual) != dtype(data):
+    elif (type(actual) is float or dtype(actual) != dtype(data)) and dtype(
+        data
+    ).kind in "fc":  # never rounded to integers
         c = cast(c, dtype=dtype(data).name)
     if create_graph and not isinstance(c, Node):
         c = type(p).leaf(c)
     return c
 
 
-def shares(c: Any, ans: Any, args: Any) -> bool:
-    """True if a contribution is one of the arrays that the rule was given."""
-    if c is ans:
+def shares(c: Any, op: Op, g: Any, ans: Any, args: Any) -> bool:
+    """True if a contribution is an array that the rule was given, or may be one that a user's function kept."""
+    if c is ans or type(op) is not Op:
         return True
     for a in args:
         if c is a:
             return True
-    return False
+    return type(g) is tuple and any(c is part for part in g)
 
 
 def place(before: tuple[Any, ...] | None, index: int, c: Any, length: int) -> tuple[Any, ...]:
@@ -263,12 +273,15 @@ def check_seed(output: Node, seed: Any) -> Any:
                 f"backward from {describe(output)} wanted a scalar. Reduce it first, `v.sum().backward()` or "
                 f"`v.mean().backward()`; or weight its elements, `v.backward(np.ones({output.shape}))`."
             )
-        return 1.0 if type(data) is float else np.ones(data.shape, data.dtype) if data.shape else data.dtype.type(1)
+        return (
+            1.0 if type(data) in (float, int) else np.ones(data.shape, data.dtype) if data.shape else data.dtype.type(1)
+        )
     if shape(seed) != shape(data):
         raise ValueError(f"the seed of {describe(output)} wanted its shape {shape(data)}, got {shape(seed)}.")
     if isinstance(seed, Node):
         return seed
-    return float(seed) if type(data) is float else np.array(seed, dtype=data.dtype)
+    array = converted(seed, dtype(data) if dtype(data).kind in "fc" else np.dtype(float), "the seed", output)
+    return float(array) if type(data) is float else array
 
 
 def run_hooks(node: Node, g: Any) -> Any:
@@ -280,7 +293,13 @@ def run_hooks(node: Node, g: Any) -> Any:
         if shape(new) != shape(g):
             raise ValueError(f"a hook on {describe(node)} returned shape {shape(new)}; wanted {shape(g)}, or None.")
         if isinstance(new, Node) or isinstance(g, Node):
-            g = new if isinstance(new, Node) and isinstance(g, Node) else type(node).leaf(new) if isinstance(g, Node) else new._data
+            g = (
+                new
+                if isinstance(new, Node) and isinstance(g, Node)
+                else type(node).leaf(new)
+                if isinstance(g, Node)
+                else new._data
+            )
         else:
             g = float(new) if type(g) is float else np.array(new, dtype=dtype(g))
     return g
@@ -294,11 +313,23 @@ def why_no_gradient(output: Node) -> str:
         if op is not None and wanting and not (op.differentiable and any(op.rule(i) for i in wanting)):
             source = f" (line {node.source[1]} of {node.source[0]}: {node.source[2]})" if node.source else ""
             instead = op.instead or "Compute the loss from the values before it."
-            what = "has no derivative" if not op.differentiable else f"has no derivative with respect to argument {wanting[0]}"
+            what = (
+                "has no derivative"
+                if not op.differentiable
+                else f"has no derivative with respect to argument {wanting[0]}"
+            )
             return f"backward: {op.name!r}{source} {what}, so no gradient passes it. {instead}"
     return (
         f"backward: {describe(output)} depends on nothing that requires grad. Make the inputs that you want gradients "
         "of with Value(x), use them outside no_grad(), and do not detach() them."
+    )
+
+
+def raise_released(node: Node) -> None:
+    """Refuse to differentiate through a graph that is no longer there."""
+    raise ValueError(
+        f"{describe(node)} has lost its graph: backward(retain='leaves') took it apart. "
+        "Compute again, or use backward() to keep it for a second pass."
     )
 
 
@@ -310,7 +341,8 @@ def raise_stale(node: Node, leaf: Node) -> None:
 
     name = node.op.name if node.op is not None else "?"
     raise ValueError(
-        f"backward: the data of {describe(leaf)} was assigned to after {name!r} used it, so the gradient would be wrong."
-        f"\n  used by {name!r}{line(node)}\n  assigned to{line(leaf) or ' later'}\n"
+        f"backward: the data of {describe(leaf)} was assigned to after {name!r} used it, so the gradient "
+        "would be wrong.\n"
+        f"  used by {name!r}{line(node)}\n  assigned to{line(leaf) or ' later'}\n"
         "Compute the loss again after an update: forward, backward, then `p.data = p.data - learning_rate * p.grad`."
     )

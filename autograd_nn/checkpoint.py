@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import optree
 
 from .backward import cotangents
 from .closure import FunctionOp, closed_over, is_recording, leaf_like
+from . import nested
 from .graph import Node, clock, mode
 from .ops.shape import alias
 from .value import Value
@@ -52,7 +52,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
         if not is_recording():
             return f(*args, **kwargs)
-        leaves, spec = optree.tree_flatten((args, kwargs), none_is_leaf=True)
+        leaves, spec = nested.flatten((args, kwargs), none_is_leaf=True)
         places = [i for i, x in enumerate(leaves) if isinstance(x, (Node, np.ndarray))]
         out_spec: Any = None
 
@@ -61,12 +61,12 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             new = list(leaves)
             for i, x in zip(places, xs, strict=True):
                 new[i] = x if isinstance(leaves[i], Node) else x._data
-            new_args, new_kwargs = optree.tree_unflatten(spec, new)
-            outputs, out_spec = optree.tree_flatten(f(*new_args, **new_kwargs), none_is_leaf=True)
+            new_args, new_kwargs = nested.unflatten(spec, new)
+            outputs, out_spec = nested.flatten(f(*new_args, **new_kwargs), none_is_leaf=True)
             return outputs
 
         outputs = forget(flat, [leaves[i] for i in places])
-        return f(*args, **kwargs) if outputs is None else optree.tree_unflatten(out_spec, outputs)
+        return f(*args, **kwargs) if outputs is None else nested.unflatten(out_spec, outputs)
 
     return checkpointed
 

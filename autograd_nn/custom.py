@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import optree
 
 from .closure import FunctionOp, closed_over, is_recording, leaf_like
+from . import nested
 from .graph import Node, clock, describe, mode, shape
 
 __all__ = ["custom_vjp", "stop_gradient"]
@@ -66,7 +66,7 @@ class custom_vjp:  # noqa: N801  (used as a decorator)
             raise TypeError(
                 f"{self.__name__}: a custom_vjp without a rule: decorate a function with @{self.__name__}.defvjp."
             )
-        leaves, spec = optree.tree_flatten(args, none_is_leaf=True)
+        leaves, spec = nested.flatten(args, none_is_leaf=True)
         places = [i for i, x in enumerate(leaves) if isinstance(x, (Node, np.ndarray))]
         if not is_recording() or not any(is_wanted(leaves[i]) for i in places):
             return self._f(*args, **kwargs)
@@ -74,7 +74,7 @@ class custom_vjp:  # noqa: N801  (used as a decorator)
         op = FunctionOp(self.__name__, self.__name__, call.forward, call.pull)
         call.op = op
         made = op(*[leaves[i] for i in places])
-        return optree.tree_unflatten(call.out_spec, made if isinstance(made, tuple) else (made,))
+        return nested.unflatten(call.out_spec, made if isinstance(made, tuple) else (made,))
 
 
 def is_wanted(x: Any) -> bool:
@@ -99,7 +99,7 @@ class Call:
         new = list(self.leaves)
         for i, x in zip(self.places, xs, strict=True):
             new[i] = x
-        return optree.tree_unflatten(self.spec, new)
+        return nested.unflatten(self.spec, new)
 
     def forward(self, *xs: Any) -> Any:
         """Compute on arrays."""
@@ -111,8 +111,8 @@ class Call:
                 result = custom._f(*args, **self.kwargs)
             else:
                 result, residuals = custom._forward(*args, **self.kwargs)
-                self.residuals = optree.tree_map(lambda r: r._data if isinstance(r, Node) else r, residuals)
-        outputs, self.out_spec = optree.tree_flatten(result)
+                self.residuals = nested.map_leaves(lambda r: r._data if isinstance(r, Node) else r, residuals)
+        outputs, self.out_spec = nested.flatten(result)
         if used := closed_over(outputs, start):
             raise TypeError(
                 f"{custom.__name__}: the function uses {describe(used[0])} without being given it, so its rule "
@@ -130,10 +130,10 @@ class Call:
     def pull(self, wanted: Sequence[bool], g: Any, ans: Any, xs: Sequence[Any]) -> list[Any]:
         """Apply the rule, and return one cotangent for each operand."""
         custom = self.custom
-        gs = optree.tree_unflatten(self.out_spec, g if type(g) is tuple else (g,))
+        gs = nested.unflatten(self.out_spec, g if type(g) is tuple else (g,))
         args = self.arguments(xs)
         if custom._forward is None:
-            answers = optree.tree_unflatten(self.out_spec, ans if type(ans) is tuple else (ans,))
+            answers = nested.unflatten(self.out_spec, ans if type(ans) is tuple else (ans,))
             found = custom._rule(gs, answers, *args, **self.kwargs)
         else:
             again = is_recording() and any(isinstance(x, Node) for x in xs)
@@ -154,10 +154,10 @@ class Call:
 
     def cotangents_of(self, i: int, c: Any, arg: Any) -> list[Any]:
         """Flatten the cotangent of one argument; check its structure and shapes."""
-        leaves, spec = optree.tree_flatten(arg, none_is_leaf=True)
+        leaves, spec = nested.flatten(arg, none_is_leaf=True)
         if c is None:
             return [None] * len(leaves)
-        found, came = optree.tree_flatten(c, none_is_leaf=True)
+        found, came = nested.flatten(c, none_is_leaf=True)
         if came != spec:
             raise TypeError(
                 f"{self.custom.__name__}: the cotangent of argument {i} wanted its structure {spec}, got {came}."
@@ -177,4 +177,4 @@ def stop_gradient(x: Any) -> Any:
     >>> grad(lambda x: x * stop_gradient(x))(3.0)
     3.0
     """
-    return optree.tree_map(lambda leaf: leaf.detach() if isinstance(leaf, Node) else leaf, x)
+    return nested.map_leaves(lambda leaf: leaf.detach() if isinstance(leaf, Node) else leaf, x)

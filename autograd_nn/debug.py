@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
-import optree
 
 from .graph import Node, describe, mode, modes
 from .ops.shape import sum_to
@@ -27,7 +26,7 @@ from .vmap import Batch
 
 __all__ = ["NonFiniteError", "Observer", "debug"]
 
-SKIPPED = tuple(os.path.dirname(os.path.abspath(path)) + os.sep for path in (__file__, np.__file__, optree.__file__))
+SKIPPED = tuple(os.path.dirname(os.path.abspath(path)) + os.sep for path in (__file__, np.__file__))
 """Code in these folders is not the user's."""
 
 
@@ -76,6 +75,7 @@ class Spread(NamedTuple):
     """A product of the chain rule that is not finite."""
 
     node: Node  # whose rule made it
+    parents: tuple[Node, ...]  # its operands; a pass with retain="leaves" takes them from the node
     position: int  # for which operand
     g: Any  # the cotangent that went in
     contribution: Any
@@ -118,12 +118,14 @@ class Observer:
         """Take note of a product of the chain rule, if it is not finite."""
         c = numbers(contribution)
         if not isinstance(c, tuple) and bad(c).any():
-            self.passes[-1].setdefault(node.parents[position], []).append(Spread(node, position, g, contribution))
+            self.passes[-1].setdefault(node.parents[position], []).append(
+                Spread(node, node.parents, position, g, contribution)
+            )
 
     def ends(self, table: dict[Node, Any] | None, inputs: Sequence[Node] | None) -> None:
         """Check the gradients of leaves, or of what was differentiated with respect to."""
         spreads = self.passes.pop()
-        if table is None or not spreads or self.passes or not is_outermost():
+        if table is None or self.passes or not is_outermost():
             return
         wanted = (
             [node for node in table if node.op is None]
@@ -285,7 +287,7 @@ def forward_message(node: Node, made: Any, path: Sequence[Node], what: str) -> s
             "If nan marks missing data, choose elements before computing with them: y = where(known, x, 0)."
         )
     return (
-        f"forward: {node.op.name!r} made {element} out of {inputs_at(node, index)}{place}{at_line(node)}\n"
+        f"forward: {node.op.name!r} made {element} out of {inputs_at(node, node.parents, index)}{place}{at_line(node)}\n"
         f"  and it reached {what}\n  path: {spread}{lines(path[1:])}\n{cure(node, backward=False)}"
     )
 
@@ -329,7 +331,7 @@ def is_origin(spread: Spread) -> bool:
 
 def backward_message(origin: Spread, path: Sequence[Node]) -> str:
     """Say which rule made the first element that is not finite, how it spread, and what to do."""
-    node, operand = origin.node, origin.node.parents[origin.position]
+    node, operand = origin.node, origin.parents[origin.position]
     c, g = (
         np.asarray(numbers(origin.contribution)),
         np.asarray(numbers(origin.g if not isinstance(origin.g, tuple) else np.nan)),
@@ -344,7 +346,7 @@ def backward_message(origin: Spread, path: Sequence[Node]) -> str:
     hint = double_where(name) if zero else cure(node, backward=True)
     return (
         f"backward: the rule of {name!r} made {element} out of "
-        f"{inputs_at(node, index if node.shape == operand.shape else None)}{with_g}{place}"
+        f"{inputs_at(node, origin.parents, index if node.shape == operand.shape else None)}{with_g}{place}"
         f"{at_line(node)}\n  and it reached the gradient of {describe(path[0])}\n  path: "
         f"{' → '.join(show(n) for n in [node, *reversed(path)])}"
         f"{lines(list(reversed(path))[:-1])}\n{hint}"
@@ -367,15 +369,13 @@ def locate(mask: Any, node: Node) -> tuple[tuple[int, ...], str]:
     return index, f", at index {index} of shape {np.shape(mask)}"
 
 
-def inputs_at(node: Node, index: tuple[int, ...] | None) -> str:
+def inputs_at(node: Node, parents: Sequence[Node], index: tuple[int, ...] | None) -> str:
     """Return what went into one element of an elementwise op, or the ranges of what went in."""
     names = (
-        node.op.args
-        if node.op is not None and not node.op.variadic
-        else [f"operand {i}" for i in range(len(node.parents))]
+        node.op.args if node.op is not None and not node.op.variadic else [f"operand {i}" for i in range(len(parents))]
     )
     words = []
-    for name, p in zip(names, node.parents, strict=True):
+    for name, p in zip(names, parents, strict=True):
         data = numbers(p)
         if type(data) is tuple:
             continue

@@ -51,7 +51,10 @@ class Interval:
     def __str__(self) -> str:
         if self.kind == "bool":
             return "{False, True}"
-        low, high = ("-∞" if self.low == -math.inf else f"{self.low:g}"), ("∞" if self.high == math.inf else f"{self.high:g}")
+        low, high = (
+            ("-∞" if self.low == -math.inf else f"{self.low:g}"),
+            ("∞" if self.high == math.inf else f"{self.high:g}"),
+        )
         without = " \\ {" + ", ".join(f"{x:g}" for x in self.excluded) + "}" if self.excluded else ""
         return ("ℝ" if (low, high) == ("-∞", "∞") else f"({low}, {high})") + without
 
@@ -118,7 +121,10 @@ class Case:
         **keywords: Any,
     ) -> None:
         attrs = {**keywords, **(attrs or {})}
-        shown = ["x".join(map(str, a)) or "0-d" if isinstance(a, tuple) else a if isinstance(a, str) else "array" for a in arguments]
+        shown = [
+            "x".join(map(str, a)) or "0-d" if isinstance(a, tuple) else a if isinstance(a, str) else "array"
+            for a in arguments
+        ]
         shown += [f"{k}={v}" for k, v in attrs.items()]
         values = {"arguments": arguments, "attrs": attrs, "distinct": distinct, "domain": domain, "order": order}
         for key, value in (values | {"complex": complex, "name": name or ",".join(shown)}).items():

@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ContextDecorator, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -53,6 +53,8 @@ class ReadOnlyArray(np.ndarray):
         super().__setitem__(key, value)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
+        if method == "at" and isinstance(inputs[0], ReadOnlyArray):  # np.add.at itself does not look at the flag
+            inputs[0]._refuse(f"np.{ufunc.__name__}.at(data, …)")
         plain = [x.view(np.ndarray) if isinstance(x, ReadOnlyArray) else x for x in inputs]
         if out is None:
             return getattr(ufunc, method)(*plain, **kwargs)
@@ -79,7 +81,7 @@ class ReadOnlyArray(np.ndarray):
 
 
 def read_only(array: Any) -> Any:
-    """Return a view of an array that teaches when it is written to; numbers, which cannot change, are returned as they are."""
+    """Return a view of an array that teaches when it is written to; Python numbers are returned as they are."""
     if isinstance(array, np.ndarray):
         view = array.view(ReadOnlyArray)
     elif isinstance(array, np.generic):
@@ -191,12 +193,9 @@ class Node:
                     f"{describe(self)} holds a Python float; .data wanted one number, got shape {np.shape(new)}. "
                     "Make a new Value for data of another shape."
                 )
-            array: Any = float(new)
+            array: Any = float(converted(new, np.dtype(float), ".data", self))
         else:
-            try:
-                array = np.array(new, dtype=old.dtype)
-            except (TypeError, ValueError) as error:
-                raise TypeError(f".data of {describe(self)} wanted numbers of dtype {old.dtype}: {error}") from error
+            array = converted(new, old.dtype, ".data", self)
             if array.shape != old.shape:
                 raise ValueError(
                     f".data of {describe(self)} wanted shape {old.shape}, got {array.shape}. "
@@ -205,8 +204,9 @@ class Node:
         self.assign(array)
 
     def assign(self, array: Any) -> None:
-        """Replace a leaf's data by an array that the leaf may keep: no copy, no check. For optimizers and compiled steps."""
-        self._data = array  # first the data, then the serial: a reader in between errs towards "stale", never towards silence
+        """Replace a leaf's data by an array that the leaf may keep: no copy, no check. For optimizers."""
+        # First the data, then the serial: a reader in between errs towards "stale", never towards silence.
+        self._data = array
         self.serial = next(clock)
         self.source = None
         mode = modes.current
@@ -231,9 +231,12 @@ class Node:
             self._grad = new
             return
         data = self._data
+        if isinstance(new, Node):
+            raise TypeError(f".grad of {describe(self)} takes an array, not a Value: write `p.grad = value.data`.")
         if np.shape(new) != np.shape(data):
             raise ValueError(f".grad of {describe(self)} wanted shape {np.shape(data)}, got {np.shape(new)}.")
-        self._grad = float(new) if type(data) is float else np.array(new, dtype=data.dtype)
+        array = converted(new, dtype(data), ".grad", self)
+        self._grad = float(array) if type(data) is float else array
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -262,8 +265,8 @@ class Node:
 
     if TYPE_CHECKING:  # set by the package, from `visualize`, which is loaded on first use
 
-        def draw(self, **options: Any) -> Drawing: ...
-        def to_dot(self, **options: Any) -> str: ...
+        def draw(self, **options: Any) -> Drawing: ...  # noqa: D102  (documented where it is set)
+        def to_dot(self, **options: Any) -> str: ...  # noqa: D102
         def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any] | None: ...
 
 
@@ -286,6 +289,24 @@ def dtype(x: Any) -> np.dtype:
         return np.result_type(type(x)) if isinstance(x, (bool, int, float, complex)) else np.asarray(x).dtype
 
 
+def converted(x: Any, wanted: np.dtype, field: str, node: Node) -> np.ndarray:
+    """Return a copy of numbers in a dtype that can hold their kind: complex does not become real, nor float integer.
+
+    Raises:
+        TypeError: if x does not hold such numbers; it was to become a field of a node.
+    """
+    if type(x) is np.ndarray and x.dtype == wanted:
+        return x.copy()
+    try:
+        array = np.array(x, subok=False)
+        if np.can_cast(array.dtype, wanted, "same_kind"):
+            return array.astype(wanted, copy=False)
+        came = f"got {array.dtype} from {type(x).__name__}: convert them first"
+    except (TypeError, ValueError) as error:
+        came = f"got {type(x).__name__}: {error}"
+    raise TypeError(f"{field} of {describe(node)} wanted numbers of dtype {wanted}, {came}.")
+
+
 def describe(node: Node) -> str:
     """Name a node in an error: its name if it has one, what made it, and its shape."""
     kind = type(node).__name__ if node.op is None else f"result of {node.op.name!r}"
@@ -298,8 +319,13 @@ class Mode(NamedTuple):
 
     recording: bool = True
     scope: str | None = None
-    observer: Any = None  # told of new nodes and assigned leaves, created(node), and of backward passes: see debug.Observer
+    observer: Any = (
+        None  # told of new nodes and assigned leaves, created(node), and of backward passes: see debug.Observer
+    )
     trace: int = 0  # how many transforms are tracing: results inside an outer trace stay nodes
+
+
+USUAL = Mode()
 
 
 class Modes(threading.local):
@@ -311,16 +337,23 @@ class Modes(threading.local):
 modes = Modes()
 
 
-@contextmanager
-def mode(**changes: Any) -> Iterator[None]:
-    """Change fields of this thread's `Mode` for the duration of a ``with`` block."""
-    before = modes.current
-    after = (before or Mode())._replace(**changes)
-    modes.current = None if after == Mode() else after
-    try:
-        yield
-    finally:
-        modes.current = before
+class mode(ContextDecorator):  # noqa: N801  (used as a function)
+    """Change fields of this thread's `Mode` for the duration of a ``with`` block, as often as it is entered."""
+
+    def __init__(self, **changes: Any) -> None:
+        self._changes = changes
+        self._before: list[Mode | None] = []
+
+    def _recreate_cm(self) -> mode:
+        return mode(**self._changes)  # a decorated function may run in several threads
+
+    def __enter__(self) -> None:
+        self._before.append(modes.current)
+        after = (modes.current or USUAL)._replace(**self._changes)
+        modes.current = None if after == USUAL else after
+
+    def __exit__(self, *error: object) -> None:
+        modes.current = self._before.pop()
 
 
 def no_grad() -> Any:
@@ -429,7 +462,7 @@ class Graph:
 
     if TYPE_CHECKING:  # set by the package, from `visualize`, which is loaded on first use
 
-        def draw(self, **options: Any) -> Drawing: ...
-        def to_dot(self, **options: Any) -> str: ...
-        def save(self, path: str | PathLike[str], **options: Any) -> Path: ...
+        def draw(self, **options: Any) -> Drawing: ...  # noqa: D102  (documented where it is set)
+        def to_dot(self, **options: Any) -> str: ...  # noqa: D102
+        def save(self, path: str | PathLike[str], **options: Any) -> Path: ...  # noqa: D102
         def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]: ...

@@ -39,10 +39,14 @@ SIGNATURES: dict[Any, Callable[..., Any]] = {
     np.concatenate: lambda arrays, axis=0, out=None, *, dtype=None, casting="same_kind": None,
     np.dot: lambda a, b, out=None: None,
     np.inner: lambda a, b: None,
+    np.reshape: lambda a, shape, order="C", *, copy=None: None,
     np.vdot: lambda a, b: None,
     np.where: lambda condition, x, y: None,
 }
-"""Functions written in C, whose signatures NumPy states since 2.4 only."""
+"""Signatures that depend on NumPy's version: those of functions in C, told since 2.4 only, and a new parameter name."""
+
+SYNONYMS = {"correction": "ddof", "newshape": "shape"}
+"""The Array API's and an older NumPy's words for parameters."""
 
 IN_PLACE = (np.copyto, np.fill_diagonal, np.place, np.put, np.put_along_axis, np.putmask)
 """Functions that write into their first argument, which a Value never allows."""
@@ -155,8 +159,9 @@ class Binding:
             return results[0] if len(results) == 1 else results
         arrays, given = self.split(args, dict(kwargs))
         refuse_in_place(self.called, given, self.known)
-        if "correction" in given and "ddof" in self.known:  # the Array API's word
-            given["ddof"] = given.pop("correction")
+        for word, ours in SYNONYMS.items():
+            if word in given and ours in self.known:
+                given[ours] = given.pop(word)
         dtype = given.pop("dtype", None) if "dtype" not in self.known else None
         attrs = self.attributes({n: value for n, value in given.items() if self.wanted(n, value)})
         if dtype is not None:

@@ -171,12 +171,14 @@ class Op:
                     pass  # IEEE has an answer, or NumPy an error to explain: ask it below
         try:
             out = self.forward(*args, **attrs)
-        except (TypeError, ValueError, IndexError) as error:
+        except (TypeError, ValueError, IndexError, OverflowError) as error:
             if isinstance(error, TypeError) and not self.complex:
                 self._refuse_complex(args)
             raise self._explain(error, args, attrs) from error
         if not self.complex and (not self.elementwise or type(out) is not np.ndarray or out.dtype.kind != "f"):
-            self._refuse_complex(args)  # (elementwise and real: so were the operands. A norm is real of complex ones too.)
+            self._refuse_complex(
+                args
+            )  # (elementwise and real: so were the operands. A norm is real of complex ones too.)
         if (type(out) is not np.ndarray or not out.ndim) and isinstance(out, (np.generic, np.ndarray)):
             if out.dtype.kind != "c" and all(type(a) in PYTHON_NUMBERS for a in args):
                 return out.item()
@@ -217,7 +219,9 @@ class Op:
             out = self.compute(*[a._data if isinstance(a, Node) else constant_data(self, a) for a in args], **attrs)
             return tuple(map(cls.leaf, out)) if self.results else cls.leaf(out)
 
-        parents = args if every else tuple([a if isinstance(a, Node) else cls.leaf(constant_data(self, a)) for a in args])
+        parents = (
+            args if every else tuple([a if isinstance(a, Node) else cls.leaf(constant_data(self, a)) for a in args])
+        )
         serial = next(clock)  # before the data is read: see Node.assign
         data = self.compute(*[p._data for p in parents], **attrs)
         attrs = {**self.defaults, **attrs} if attrs else self._shared_attrs
@@ -246,7 +250,10 @@ class Op:
     def _refuse_complex(self, args: tuple[Any, ...]) -> None:
         if any(dtype(a).kind == "c" for a in args):
             came = ", ".join(str(dtype(a)) for a in args)
-            raise TypeError(f"{self.name}: wanted real numbers, since its derivative is written for them; got {came}. Use .real or abs(…) first.")
+            raise TypeError(
+                f"{self.name}: wanted real numbers, since its derivative is written for them; got {came}. "
+                "Use .real or abs(…) first."
+            )
 
     def _explain(self, error: Exception, args: tuple[Any, ...], attrs: dict[str, Any]) -> Exception:
         """Return the error to raise instead of NumPy's: it names the op, what came and what to write."""
@@ -283,7 +290,10 @@ ADVICE = (
         "broadcast",
         " Axes are matched from the right and must be equal or 1: insert an axis with x[:, np.newaxis], or reshape.",
     ),
-    ("mismatch in its core dimension", " The last axis of the first must equal the second-last of the other: transpose one with .T?"),
+    (
+        "mismatch in its core dimension",
+        " The last axis of the first must equal the second-last of the other: transpose one with .T?",
+    ),
     ("not aligned", " The last axis of the first must equal the second-last of the other: transpose one with .T?"),
     ("cannot reshape", " The number of elements must stay the same; one length may be -1."),
     ("out of bounds", " Axes and indices count from 0, or backwards from -1."),
@@ -307,7 +317,11 @@ def constant_data(op: Op, x: Any) -> Any:
     if isinstance(x, (str, bytes)) or x is None:
         raise TypeError(f"{op.name}: wanted a Value, an array or a number, got {type(x).__name__} {x!r}.")
     if isinstance(x, (list, tuple)) and any(isinstance(item, Node) for item in x):
-        raise TypeError(f"{op.name}: wanted a Value, an array or a number, got a {type(x).__name__} of Values: stack(…) joins them.")
+        raise TypeError(
+            f"{op.name}: wanted a Value, an array or a number, got a {type(x).__name__} of Values: stack(…) joins them."
+        )
+    if isinstance(x, np.ndarray) and hasattr(x, "mask"):
+        raise TypeError(f"{op.name}: wanted an array without a mask, got {type(x).__name__}. {UNMASK}")
     try:
         array = np.array(x)
     except ValueError as error:
@@ -317,11 +331,13 @@ def constant_data(op: Op, x: Any) -> Any:
     return array
 
 
+UNMASK = "Write x.filled(0.0), and keep the mask for where(mask, …)."
+
 PLAIN = frozenset((int, float, bool, str, complex, type(None)))
 
 
 def plain(attr: Any) -> Any:
-    """Return an attribute as numbers, strings and tuples: JSON-able, and nobody can change it between forward and backward."""
+    """Return an attribute as numbers, strings and tuples: JSON-able, and nobody can change it later."""
     kind = type(attr)
     if kind in PLAIN:
         return attr
@@ -364,7 +380,9 @@ def op(label: str = "", **properties: Any) -> Callable[[Callable[..., Any]], Op]
         made = Op(forward, label=label, **properties)
         other = OPS.get(made.name)
         if other is not None and other.module != made.module:  # running a notebook's cell again defines it anew
-            raise ValueError(f"an op named {made.name!r} exists already (in {other.module}); pass name=… for another name.")
+            raise ValueError(
+                f"an op named {made.name!r} exists already (in {other.module}); pass name=… for another name."
+            )
         OPS[made.name] = made
         return made
 

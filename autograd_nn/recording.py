@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
-import optree
 
 from .backward import cotangents, why_no_gradient
+from . import nested
 from .graph import Node, clock, dtype, mode, modes, no_grad, shape
 from .ops.shape import alias, reshape
 from .value import Value
@@ -18,6 +18,7 @@ from .vmap import vmap
 __all__ = [
     "Run",
     "check_argnums",
+    "check_function",
     "differentiable_outputs",
     "fresh",
     "lifted",
@@ -70,7 +71,7 @@ class Run(NamedTuple):
         """Return the Jacobian of one output, in the structure of the arguments."""
         n = output.size
         if n == 1:
-            pulled = optree.tree_leaves(self.pull([output], [np.ones(output.shape, output.dtype)]))
+            pulled = nested.leaves(self.pull([output], [np.ones(output.shape, output.dtype)]))
         else:
             seeds = np.eye(n, dtype=output.dtype).reshape(n, *output.shape)
             if self.lift:
@@ -99,7 +100,7 @@ class Run(NamedTuple):
 
     def structure(self, leaves: list[Any]) -> Any:
         """Put leaves into the structure of the differentiated arguments."""
-        return optree.tree_unflatten(self.input_spec, leaves)
+        return nested.unflatten(self.input_spec, leaves)
 
     def give(self, c: Any, given: Any, lift: bool) -> Any:
         """Return a derivative to the caller: a Value, or the same kind of number or array as the argument."""
@@ -118,11 +119,11 @@ class Run(NamedTuple):
 
     def give_aux(self) -> Any:
         """Return the extra results: arrays in place of nodes that belong to this call alone."""
-        return optree.tree_map(self.give_output, self.aux)
+        return nested.map_leaves(self.give_output, self.aux)
 
     def give_outputs(self) -> Any:
         """Return the results of the function to the caller."""
-        return optree.tree_unflatten(self.output_spec, [self.give_output(y) for y in self.outputs])
+        return nested.unflatten(self.output_spec, [self.give_output(y) for y in self.outputs])
 
 
 def record(
@@ -135,15 +136,16 @@ def record(
     has_aux: bool = False,
 ) -> Run:
     """Call f with fresh nodes in place of the arguments to differentiate."""
+    check_function(f)
     positions = check_argnums(what, argnums, len(args))
     chosen = args[positions[0]] if isinstance(argnums, int) else tuple(args[i] for i in positions)
-    given, input_spec = optree.tree_flatten(chosen)
+    given, input_spec = nested.flatten(chosen)
     lift = lifted((args, kwargs))
     since = next(clock)
     inputs = [fresh(x, what) for x in given]
     if not inputs:
         raise TypeError(f"{what}: nothing to differentiate: the argument is {chosen!r}. Wanted a number or an array.")
-    replaced = optree.tree_unflatten(input_spec, inputs)
+    replaced = nested.unflatten(input_spec, inputs)
     new = list(args)
     for i, x in zip(positions, (replaced,) if isinstance(argnums, int) else replaced, strict=True):
         new[i] = x
@@ -153,7 +155,7 @@ def record(
         if not isinstance(result, tuple) or len(result) != 2:
             raise TypeError(f"{what}: the function wanted to return a pair (number, aux), got {type(result).__name__}.")
         result, aux = result
-    outputs, output_spec = optree.tree_flatten(result)
+    outputs, output_spec = nested.flatten(result)
     for y in outputs:
         if not isinstance(y, (Node, np.ndarray, np.generic, bool, int, float, complex)):
             raise TypeError(
@@ -175,7 +177,7 @@ def tracing() -> Iterator[bool]:
 def lifted(*trees: Any) -> bool:
     """Are results Values: because of a Value among these, or of a transform around this one?"""
     current = modes.current
-    return (current is not None and current.trace > 1) or any(isinstance(x, Node) for x in optree.tree_leaves(trees))
+    return (current is not None and current.trace > 1) or any(isinstance(x, Node) for x in nested.leaves(trees))
 
 
 def fresh(x: Any, what: str = "grad") -> Node:
@@ -217,6 +219,13 @@ def plain(data: Any, given: Any, *, copy: bool = False) -> Any:
         return np.array(data) if copy else np.asarray(data)
     data = np.asarray(data)[()]
     return complex(data) if type(given) is complex else data
+
+
+def check_function(f: Any) -> Function:
+    """Return f, or raise if it is none."""
+    if not callable(f):
+        raise TypeError(f"a transform wanted a function, got {type(f).__name__}: write grad(f)(x), not grad(f(x)).")
+    return f
 
 
 def check_argnums(what: str, argnums: Any, count: int) -> tuple[int, ...]:

@@ -12,10 +12,10 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import optree
 
 from .backward import cotangents
 from .closure import FunctionOp, closed_over, is_recording, zero_of
+from . import nested
 from .graph import Graph, Node, clock, dtype, mode, no_grad, shape
 from .ops.shape import alias, cast, stack
 from .value import Value
@@ -55,28 +55,28 @@ def scan(
     >>> float(total), ys
     (6.0, array([0., 2., 9.]))
     """
-    carry, carry_spec = optree.tree_flatten(init)
-    inputs, input_spec = optree.tree_flatten(xs)
+    carry, carry_spec = nested.flatten(init)
+    inputs, input_spec = nested.flatten(xs)
     count = steps(inputs, length)
     y_spec: Any = None
 
     def step(cs: list[Any], xs: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:
         nonlocal y_spec
-        result = f(optree.tree_unflatten(carry_spec, cs), optree.tree_unflatten(input_spec, xs))
+        result = f(nested.unflatten(carry_spec, cs), nested.unflatten(input_spec, xs))
         if not isinstance(result, tuple) or len(result) != 2:
             raise TypeError(
                 f"scan: f wanted to return a pair (carry, y), got {type(result).__name__}. Without outputs: "
                 "(carry, None)."
             )
-        new, spec = optree.tree_flatten(result[0])
+        new, spec = nested.flatten(result[0])
         if spec != carry_spec:
             raise TypeError(f"scan: the carry wanted its structure {carry_spec}, got {spec}.")
-        ys, y_spec = optree.tree_flatten(result[1])
+        ys, y_spec = nested.flatten(result[1])
         return new, ys, []
 
     carry = settle(step, carry, inputs)
     last, ys, _ = run(step, carry, inputs, count, reverse)
-    return optree.tree_unflatten(carry_spec, last), optree.tree_unflatten(y_spec, ys)
+    return nested.unflatten(carry_spec, last), nested.unflatten(y_spec, ys)
 
 
 def steps(inputs: Sequence[Any], length: int | None) -> int:

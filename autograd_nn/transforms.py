@@ -15,11 +15,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import optree
 
+from . import nested
 from .graph import Node, dtype, shape
 from .recording import (
     check_argnums,
+    check_function,
     differentiable_outputs,
     lifted,
     one_real_number,
@@ -150,7 +151,7 @@ def vjp(f: Function, *primals: Any, **kwargs: Any) -> tuple[Any, Function]:
         run = record("vjp", f, tuple(range(len(primals))), primals, kwargs, recording)
 
     def pull(cotangent: Any) -> Any:
-        seeds, spec = optree.tree_flatten(cotangent)
+        seeds, spec = nested.flatten(cotangent)
         if spec != run.output_spec:
             raise ValueError(f"vjp: the cotangent wanted the structure of the result, {run.output_spec}; got {spec}.")
         with tracing() as recording:
@@ -176,7 +177,7 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     """
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
         raise TypeError("jvp wanted a tuple of primals and a tuple of tangents: jvp(f, (x,), (v,)).")
-    directions, spec = optree.tree_flatten(tuple(tangents))
+    directions, spec = nested.flatten(tuple(tangents))
     lift = lifted(directions)
     with tracing() as recording:
         run = record("jvp", f, tuple(range(len(primals))), tuple(primals), {}, recording)
@@ -185,7 +186,7 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
         run = run._replace(lift=run.lift or lift)
         seeds = [seed_like(x, v) for x, v in zip(run.inputs, directions, strict=True)]
         moved = [run.push(y, seeds) for y in run.outputs]
-    return run.give_outputs(), optree.tree_unflatten(run.output_spec, moved)
+    return run.give_outputs(), nested.unflatten(run.output_spec, moved)
 
 
 def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
@@ -208,7 +209,7 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
             refuse_complex_from_real(run, outputs)
             rows = iter([run.rows(y) for y in outputs])
         blank = [next(rows) if isinstance(y, Node) else run.structure(run.zeros(shape(y))) for y in run.outputs]
-        return optree.tree_unflatten(run.output_spec, blank)
+        return nested.unflatten(run.output_spec, blank)
 
     return derivative
 
@@ -247,7 +248,7 @@ def hvp(f: Function, argnums: int | Sequence[int] = 0) -> Function:
                 f"hvp: wanted the arguments of f and then the vector, got {len(args)} positional argument(s)."
             )
         *args_, v = args
-        vectors, spec = optree.tree_flatten(v)
+        vectors, spec = nested.flatten(v)
         lift = lifted(vectors)
         with tracing() as recording:
             run = record("hvp", gradient, argnums, tuple(args_), kwargs, recording)
@@ -265,7 +266,7 @@ def real_only(what: str, gradient: Function, argnums: int | Sequence[int]) -> Fu
     @wraps(gradient)
     def checked(*args: Any, **kwargs: Any) -> Any:
         for i in check_argnums(what, argnums, len(args)):
-            if any(dtype(x).kind == "c" for x in optree.tree_leaves(args[i])):
+            if any(dtype(x).kind == "c" for x in nested.leaves(args[i])):
                 raise TypeError(
                     f"{what}: wanted real arguments, got complex ones. Pass real and imaginary part as two arguments."
                 )
@@ -275,11 +276,5 @@ def real_only(what: str, gradient: Function, argnums: int | Sequence[int]) -> Fu
 
 
 def wraps(f: Function) -> Function:
-    """Give a derivative the name and documentation of its function.
-
-    Raises:
-        TypeError: if it is not a function.
-    """
-    if not callable(f):
-        raise TypeError(f"a transform wanted a function, got {type(f).__name__}: write grad(f)(x), not grad(f(x)).")
-    return functools.wraps(f)
+    """Give a derivative the name and documentation of its function."""
+    return functools.wraps(check_function(f))

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from .backward import backward
-from .graph import NO_ATTRS, Node, describe, read_only
+from .graph import Node, describe
 from .numpy_protocol import array_function, array_ufunc
-from .op import Op
+from .op import UNMASK
 from .ops import arithmetic, comparison, elementary, indexing, product, reduction, shape, sorting
 from .ops.arithmetic import add, divide, floor_divide, mul, negative, power, power_of, remainder, subtract
 
@@ -81,9 +81,13 @@ class Value(Node):
             ValueError: if it is not a leaf, or does not hold floating point numbers.
         """
         if self.op is not None:
-            raise ValueError(f"requires_grad_ wanted a leaf, got {describe(self)}. To stop gradients here use v.detach().")
+            raise ValueError(
+                f"requires_grad_ wanted a leaf, got {describe(self)}. To stop gradients here use v.detach()."
+            )
         if requires_grad and self.dtype.kind not in "fc":
-            raise ValueError(f"requires_grad_ wanted floating point data, got {self.dtype}: v.astype(float) makes a Value of it.")
+            raise ValueError(
+                f"requires_grad_ wanted floating point data, got {self.dtype}: v.astype(float) makes a Value of it."
+            )
         self.requires_grad = requires_grad
         return self
 
@@ -148,8 +152,8 @@ class Value(Node):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if self.requires_grad:
             raise TypeError(
-                f"np.asarray of {describe(self)} would cut it out of the graph without a word. Write v.data (or v.detach()) "
-                "if you want the numbers, stack([...]) to join Values, or a function of autograd_nn.numpy."
+                f"np.asarray of {describe(self)} would cut it out of the graph without a word. Write v.data (or "
+                "v.detach()) if you want the numbers, stack([...]) to join Values, or a function of autograd_nn.numpy."
             )
         return np.array(self._data, dtype=dtype) if copy or copy is None else np.asarray(self._data, dtype=dtype)
 
@@ -185,7 +189,11 @@ class Value(Node):
             lines = text.splitlines()
             if len(lines) > 12:  # arrays of many axes: the first and the last rows
                 text = "\n".join([*lines[:6], "       ...", *lines[-3:]])
-            text += "" if data.dtype in (np.dtype(float), np.dtype(bool), np.dtype(int)) and data.size else f", dtype={data.dtype}"
+            text += (
+                ""
+                if data.dtype in (np.dtype(float), np.dtype(bool), np.dtype(int)) and data.size
+                else f", dtype={data.dtype}"
+            )
             text += f", shape={data.shape}" if data.size > 12 or not data.size else ""
         elif isinstance(data, np.generic):
             text = f"{data.item()!r}, dtype={data.dtype}"
@@ -320,7 +328,7 @@ class Value(Node):
     def __setitem__(self, key: Any, value: Any) -> None:
         raise TypeError(
             f"{describe(self)} cannot be written in place, or its gradient would be wrong. "
-            "Write y = x.at[index].set(value), also .add, .multiply, .min and .max: a new Value, differentiable in both."
+            "Write y = x.at[index].set(value), also .add, .multiply, .min, .max: a new Value, differentiable in both."
         )
 
     @property
@@ -560,20 +568,33 @@ def leaf_data(x: Any, dtype: Any, requires_grad: bool, copy: bool) -> Any:
         try:
             return float(x)
         except OverflowError as error:
-            raise TypeError(f"Value wanted a number that fits a float, got an integer of {len(str(x))} digits.") from error
+            raise TypeError(
+                f"Value wanted a number that fits a float, got an integer of {len(str(x))} digits."
+            ) from error
     if x is None or isinstance(x, (str, bytes, dict, set)):
-        raise TypeError(f"Value wanted a number, an array or nested lists of numbers, got {type(x).__name__} {x!r:.50}.")
+        raise TypeError(
+            f"Value wanted a number, an array or nested lists of numbers, got {type(x).__name__} {x!r:.50}."
+        )
     if isinstance(x, (list, tuple)) and any(isinstance(item, Node) for item in x):
-        raise TypeError(f"Value wanted numbers, got a {type(x).__name__} of Values, which would be cut out of their graph: stack(…) joins them.")
+        raise TypeError(
+            f"Value wanted numbers, got a {type(x).__name__} of Values, which would be cut out of their graph: "
+            "stack(…) joins them."
+        )
+    if isinstance(x, np.ndarray) and hasattr(x, "mask"):
+        raise TypeError(f"Value wanted an array without a mask, got {type(x).__name__}. {UNMASK}")
     try:
         array = np.array(x, dtype=dtype, copy=True if copy else None, subok=False)
     except (ValueError, TypeError) as error:
         what = "rows of different lengths" if "inhomogeneous" in str(error) else str(error)
-        raise TypeError(f"Value wanted a number, an array or nested lists of equal length, got {type(x).__name__} with {what}.") from error
+        raise TypeError(
+            f"Value wanted a number, an array or nested lists of equal length, got {type(x).__name__} with {what}."
+        ) from error
     if array.dtype.kind not in "biufc":
         raise TypeError(f"Value wanted numbers, got dtype {array.dtype} from {type(x).__name__}: convert them first.")
     if dtype is None and array.dtype.kind in "biu":
         array = array.astype(float)
+    elif not array.dtype.isnative:  # every result is native, and so are gradients
+        array = array.astype(array.dtype.newbyteorder("="))
     if requires_grad and array.dtype.kind not in "fc":
         raise TypeError(
             f"Value of dtype {array.dtype} cannot require a gradient, as integers do not change a little. "

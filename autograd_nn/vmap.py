@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
-import optree
 
 from .batching import apply
+from . import nested
 from .graph import NO_ATTRS, Node, clock, dtype, mode, modes, shape
 from .op import ITEM, Op, constant_data
 from .ops import shape as shapes
@@ -51,21 +51,21 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
     def mapped(*args: Any, **kwargs: Any) -> Any:
         before = modes.current
         depth = 1 + (0 if before is None else before.trace)
-        leaves, spec = optree.tree_flatten(args, none_is_leaf=True)
+        leaves, spec = nested.flatten(args, none_is_leaf=True)
         axes = axis_of_each(in_axes, args)
         size = batch_size(leaves, axes)
-        cls, trace, since = batch_class(depth), object(), next(clock)
+        cls, call, since = batch_class(depth), object(), next(clock)
         samples = [
-            x if axis is None else cls.of(trace, to_front(x, axis)) for x, axis in zip(leaves, axes, strict=True)
+            x if axis is None else cls.of(call, to_front(x, axis)) for x, axis in zip(leaves, axes, strict=True)
         ]
         with mode(trace=depth):
-            result = f(*optree.tree_unflatten(spec, samples), **kwargs)
-        outputs, out_spec = optree.tree_flatten(result)
-        lift = depth > 1 or any(isinstance(x, Node) for x in optree.tree_leaves((leaves, kwargs)))
+            result = f(*nested.unflatten(spec, samples), **kwargs)
+        outputs, out_spec = nested.flatten(result)
+        lift = depth > 1 or any(isinstance(x, Node) for x in nested.leaves((leaves, kwargs)))
         axes = axis_of_each(out_axes, result, what="out_axes")
-        stacked = [batch_of(y, trace, size, axis) for y, axis in zip(outputs, axes, strict=True)]
+        stacked = [batch_of(y, call, size, axis) for y, axis in zip(outputs, axes, strict=True)]
         stacked = [give(y, lift, since, leaves) for y in stacked]
-        return optree.tree_unflatten(out_spec, stacked)
+        return nested.unflatten(out_spec, stacked)
 
     return mapped
 
@@ -106,16 +106,16 @@ def refuse(what: str) -> NoReturn:
 class Batch(Value):
     """A value inside `vmap`: the shape of one sample, and in `value` the array of all, samples along axis 0."""
 
-    __slots__ = ("trace", "value")
+    __slots__ = ("call", "value")
     __hash__ = Node.__hash__
 
     value: Any  # an array or node; for an op that returns a tuple, a tuple of them
-    trace: object  # the call of vmap that made it
+    call: object  # the call of vmap to which it belongs
 
     @classmethod
     def of(
         cls,
-        trace: object,
+        call: object,
         value: Any,
         op: Op | None = None,
         parents: tuple[Node, ...] = (),
@@ -125,7 +125,7 @@ class Batch(Value):
     ) -> Batch:
         """Make a node around an array, or a tuple of arrays, with the samples along axis 0."""
         node = cls.__new__(cls)
-        node.trace, node.value = trace, value
+        node.call, node.value = call, value
         node._data = tuple(map(element, value)) if type(value) is tuple else element(value)
         node.op, node.parents, node.attrs, node.requires_grad = op, parents, attrs, requires_grad
         node._grad = node.name = node.hooks = node.source = None
@@ -144,13 +144,13 @@ class Batch(Value):
     @classmethod
     def interpreter(cls, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """Apply an op to operands of which at least one is of this class."""
-        traces = {id(a.trace): a for a in args if type(a) is cls}
-        if len(traces) > 1:
+        calls = {id(a.call): a for a in args if type(a) is cls}
+        if len(calls) > 1:
             raise ValueError(
                 f"{op.name}: a value of one call of vmap met a value of another: it was kept too long. Return "
                 "it instead."
             )
-        (some,) = traces.values()
+        (some,) = calls.values()
         attrs = {**op.defaults, **attrs}
         current = modes.current
         wanted = op.differentiable and any(isinstance(a, Node) and a.requires_grad for a in args)
@@ -164,7 +164,7 @@ class Batch(Value):
         else:
             operands = [a.value if type(a) is cls else a for a in args]
             value = apply(op, operands, [type(a) is cls for a in args], attrs, shape(some.value)[0])
-        node = cls.of(some.trace, value, op if wanted else None, parents, attrs, wanted, serial)
+        node = cls.of(some.call, value, op if wanted else None, parents, attrs, wanted, serial)
         if type(value) is not tuple:
             return node
         return tuple([ITEM(node, index=i) for i in range(len(value))])
@@ -180,7 +180,7 @@ class Batch(Value):
 
     def detach(self) -> Any:
         """Return the same values, through which nothing flows back."""
-        return type(self).of(self.trace, self.value.detach() if isinstance(self.value, Node) else self.value)
+        return type(self).of(self.call, self.value.detach() if isinstance(self.value, Node) else self.value)
 
     def item(self) -> Any:
         """Refused: a value inside vmap has no number of its own."""
@@ -205,7 +205,7 @@ class Batch(Value):
         refuse("its numbers")
 
     def __deepcopy__(self, memo: Any) -> Any:
-        return type(self).of(self.trace, self.value)
+        return type(self).of(self.call, self.value)
 
     def __reduce__(self) -> Any:
         refuse("a pickle of it")
@@ -234,7 +234,7 @@ def axis_of_each(axes: Any, tree: Any, what: str = "in_axes") -> list[Any]:
     """Return the axis for each leaf, from one for all or a structure that begins like the tree."""
     is_input = what == "in_axes"
     if axes is None or isinstance(axes, int):
-        leaves = optree.tree_leaves(tree, none_is_leaf=is_input)
+        leaves = nested.leaves(tree, none_is_leaf=is_input)
         return [axes if is_number_like(x) else None for x in leaves]
     if isinstance(axes, list) and is_input:
         axes = tuple(axes)
@@ -243,9 +243,9 @@ def axis_of_each(axes: Any, tree: Any, what: str = "in_axes") -> list[Any]:
             f"vmap: in_axes wanted one entry for each of the {len(tree)} positional arguments, got {axes!r}."
         )
     try:
-        found = optree.tree_leaves(
-            optree.tree_map(
-                lambda axis, part: [axis] * len(optree.tree_leaves(part, none_is_leaf=is_input)),
+        found = nested.leaves(
+            nested.map_leaves(
+                lambda axis, part: [axis] * len(nested.leaves(part, none_is_leaf=is_input)),
                 axes,
                 tree,
                 none_is_leaf=True,
@@ -299,9 +299,9 @@ def to_front(x: Any, axis: int) -> Any:
     return shapes.moveaxis(x, source=axis, destination=0)
 
 
-def batch_of(y: Any, trace: object, size: int, axis: Any) -> Any:
+def batch_of(y: Any, call: object, size: int, axis: Any) -> Any:
     """Return all samples of one result along the wanted axis, repeated if all samples share it."""
-    mine = isinstance(y, Batch) and y.trace is trace
+    mine = isinstance(y, Batch) and y.call is call
     if not is_number_like(y):
         raise TypeError(f"vmap: the function wanted to return numbers or arrays, got {type(y).__name__} {y!r:.50}.")
     if mine and axis is None:

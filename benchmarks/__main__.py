@@ -10,14 +10,14 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 os.environ["JAX_PLATFORMS"] = "cpu"
 
-import argparse
-import contextlib
-import importlib
-import importlib.metadata
+import argparse  # noqa: E402  (the variables have to be set first)
+import contextlib  # noqa: E402
+import importlib  # noqa: E402
+import importlib.metadata  # noqa: E402
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # noqa: E402
 
-from .table import conditions, store, table
+from .table import conditions, store, table  # noqa: E402
 
 WORKLOADS = ("scalar_graph", "small_mlp", "elementwise", "cold_import")
 PEERS = ("micrograd", "autograd", "torch", "jax")
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the workloads that were asked for, or all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure workloads beside their peers.")
     parser.add_argument("workloads", nargs="*", metavar="workload", help=f"{', '.join(WORKLOADS)}; all if left out")
-    parser.add_argument("--quick", action="store_true", help="a minute at most, smaller, and README.md stays as it is")
+    parser.add_argument("--quick", action="store_true", help="fewer samples, about a minute; README.md stays as it is")
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.workloads) - set(WORKLOADS):
         parser.error(f"unknown workload {', '.join(sorted(unknown))}; there are {', '.join(WORKLOADS)}")

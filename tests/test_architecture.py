@@ -353,5 +353,6 @@ def test_cold_import_leaves_optional_packages_alone():
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
     PINNED.write_text(public_api(), encoding="utf-8")
     print(f"wrote {PINNED.relative_to(ROOT)}: {len(public_api().splitlines())} names")

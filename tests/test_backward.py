@@ -152,7 +152,9 @@ def test_an_array_with_many_uses():
 
 def test_scalars_need_a_seed_otherwise():
     x = Value(np.ones(3))
-    with pytest.raises(ValueError, match=r"result of 'mul' of shape \(3,\) wanted a scalar.*v\.sum\(\)\.backward\(\)") as caught:
+    with pytest.raises(
+        ValueError, match=r"result of 'mul' of shape \(3,\) wanted a scalar.*v\.sum\(\)\.backward\(\)"
+    ) as caught:
         (x * 2).backward()
     assert "np.ones((3,))" in str(caught.value)
     with pytest.raises(ValueError, match=r"the seed of .* wanted its shape \(3,\), got \(2,\)"):
@@ -254,7 +256,9 @@ def test_a_rule_of_the_wrong_shape_is_named():
 
     try:
         lost.defvjp(lambda g, ans, x: np.ones(7))
-        with pytest.raises(ValueError, match=r"rule of 'lost' for argument 0 returned a cotangent of shape \(7,\).*\(3,\)"):
+        with pytest.raises(
+            ValueError, match=r"rule of 'lost' for argument 0 returned a cotangent of shape \(7,\).*\(3,\)"
+        ):
             lost(Value(np.ones(3))).backward()
     finally:
         del OPS["lost"]

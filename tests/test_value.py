@@ -179,7 +179,9 @@ class TestIdentityAndCopies:
         assert len({a, b, a}) == 2
 
     @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))])
-    @pytest.mark.parametrize("x", [1.5, np.float32(1.5), np.array([1.0, 2.0], np.float32)], ids=["python", "0-d", "array"])
+    @pytest.mark.parametrize(
+        "x", [1.5, np.float32(1.5), np.array([1.0, 2.0], np.float32)], ids=["python", "0-d", "array"]
+    )
     def test_copies_hold_data_and_gradient_detached(self, duplicate, x):
         v = Value(x, name="w")
         (v * v).sum().backward()

@@ -38,19 +38,21 @@ _CONSTANTS = """
     hanning hamming blackman bartlett kaiser set_printoptions printoptions get_printoptions
 """.split()
 
-_SINCE_2_1 = {
+_LATER = {
     "astype": elementwise.astype,
     "cumulative_prod": reduction.cumulative_prod,
     "cumulative_sum": reduction.cumulative_sum,
+    "matvec": contraction.matvec,
     "unstack": indexing.unstack,
+    "vecmat": contraction.vecmat,
 }
-"""Names of the Array API standard that NumPy 2.0 lacks."""
+"""Names that NumPy 2.0 lacks: of the Array API standard, and products of stacks with vectors."""
 
 _mirror = Mirror(np, globals(), _CONSTANTS)
 
 
 def __getattr__(name: str) -> Any:
-    return _mirror.get(name) if hasattr(np, name) or name not in _SINCE_2_1 else _SINCE_2_1[name]
+    return _mirror.get(name) if hasattr(np, name) or name not in _LATER else _LATER[name]
 
 
 def __dir__() -> list[str]:
@@ -62,6 +64,6 @@ def __array_namespace_info__() -> Any:
     return np.__array_namespace_info__()
 
 
-__all__ = sorted({*_mirror.names(), *_SINCE_2_1, "fft", "linalg", "random"})  # type: ignore[reportUnsupportedDunderAll]
+__all__ = sorted({*_mirror.names(), *_LATER, "fft", "linalg", "random"})  # type: ignore[reportUnsupportedDunderAll]
 
 Value.namespace = sys.modules[__name__]

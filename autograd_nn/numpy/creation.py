@@ -161,8 +161,8 @@ def linspace(
     """`num` equally spaced numbers from start to stop, differentiable in both, and exact there."""
     intervals = num - 1 if endpoint else num
     step = (stop - start) / (intervals if intervals > 0 else np.nan)
-    start, stop = np.broadcast_arrays(start, stop)
-    t = np.arange(num).reshape((num,) + (1,) * len(shape(start))) / max(intervals, 1)
+    dims = max(len(shape(start)), len(shape(stop)))
+    t = np.arange(num).reshape((num,) + (1,) * dims) / max(intervals, 1)
     t = t.astype(np.result_type(start, stop, 1.0))
     points = like(start * (1.0 - t) + stop * t, dtype)  # exact at both ends
     points = np.moveaxis(points, 0, axis) if axis not in (0, -len(shape(points))) else points

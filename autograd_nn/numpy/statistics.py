@@ -6,13 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ..numpy_protocol import implements, refuse_in_place
+from ..numpy_protocol import implements
 
 __all__ = [
     "corrcoef",
     "cov",
-    "nancumprod",
-    "nancumsum",
 ]
 
 
@@ -68,17 +66,3 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
         return c / c
     deviation = np.sqrt(np.real(np.diagonal(c)))
     return c / np.expand_dims(deviation, 1) / deviation
-
-
-@implements(np.nancumsum)
-def nancumsum(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None) -> Any:
-    """Cumulative sum along an axis of what is not nan."""
-    refuse_in_place("np.nancumsum", {"out": out})
-    return np.cumsum(np.where(np.isnan(a), 0.0, a), axis=axis, dtype=dtype)
-
-
-@implements(np.nancumprod)
-def nancumprod(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None) -> Any:
-    """Cumulative product along an axis of what is not nan."""
-    refuse_in_place("np.nancumprod", {"out": out})
-    return np.cumprod(np.where(np.isnan(a), 1.0, a), axis=axis, dtype=dtype)

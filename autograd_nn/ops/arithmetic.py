@@ -9,7 +9,7 @@ import numpy as np
 
 from ..domain import BINARY, NONZERO, POSITIVE, REAL, UNARY, Case
 from ..op import op
-from .comparison import equal, logical_and
+from .comparison import equal, logical_and, promoted
 from .elementary import log, rint, sigmoid, sign
 
 __all__ = [
@@ -277,7 +277,7 @@ def python_extreme(choose):
     def extreme(x: float, y: float) -> float:
         if x != x or y != y:
             raise ValueError("NumPy knows whether nan wins")
-        return choose(x, y)
+        return promoted(choose(x, y), x, y)
 
     return extreme
 

@@ -61,6 +61,11 @@ LOGIC = {
 LOGIC_OF_ONE = {**LOGIC, "cases": (Case(()), Case((3,)), Case((2, 3)), Case((0,))), "domain": (BOOLEAN,)}
 
 
+def promoted(chosen, x, y):
+    """A number chosen from two Python numbers, in the type that both have together: of 1 and 2.5 the 1 is 1.0."""
+    return chosen if type(x) is type(y) else type(x + y)(chosen)
+
+
 @op("<", numpy=np.less, scalar=operator.lt, formula="x < y", **COMPARISON)
 def less(x, y):
     """Is x < y? Elementwise, with broadcasting."""
@@ -178,7 +183,7 @@ def bitwise_not(x):
 @op(
     "?:",
     numpy=np.where,
-    scalar=lambda c, x, y: x if c else y,
+    scalar=lambda c, x, y: promoted(x if c else y, x, y),
     domain=(BOOLEAN, REAL, REAL),
     elementwise=True,
     linear=True,

@@ -23,7 +23,7 @@ from ..op import op
 from .arithmetic import divide, negative
 from .comparison import equal, where
 from .reduction import recurrence, shifted
-from .shape import broadcast_to, concatenate, expand_dims, moveaxis, reshape, stack
+from .shape import broadcast_to, cast, concatenate, expand_dims, moveaxis, reshape, stack
 
 __all__ = [
     "At",
@@ -200,7 +200,7 @@ def place(*operands, key, shape):
         out[read(key, indices)] = g
     elif key == ((0,),) and len(shape) > 1:  # whole rows: NumPy is four times as fast on flat indices
         width = out[:1].size
-        rows = np.asarray(indices[0])
+        rows = np.asarray(indices[0], np.intp)  # in uint8 the numbers below would overflow
         rows = np.where(rows < 0, rows + shape[0], rows)[..., np.newaxis] * width + np.arange(width)
         np.add.at(out.reshape(-1), rows.reshape(-1), g.reshape(-1))
     else:
@@ -274,7 +274,7 @@ def take_along_axis(x, indices, *, axis=-1):
 def place_along_axis(x, indices, *, length, axis=-1):
     """Zeros with `length` elements along an axis, x added at indices along it. Adjoint of `take_along_axis`."""
     x = np.moveaxis(np.asarray(x), axis, -1)
-    at = np.broadcast_to(np.moveaxis(np.asarray(indices), axis, -1), x.shape)
+    at = np.broadcast_to(np.moveaxis(np.asarray(indices, np.intp), axis, -1), x.shape)
     out = np.zeros((*x.shape[:-1], length), x.dtype)
     first = length * np.arange(math.prod(x.shape[:-1])).reshape(
         *x.shape[:-1], 1
@@ -597,6 +597,8 @@ def insert(x, obj, values, *, axis=None):
         at, count = at.item(), shape_of(values)[axis]
     else:
         count = at.size
+    if dtype_of(x).kind in "fc":
+        values = cast(values, dtype=dtype_of(x).name)  # NumPy inserts in the dtype of x
     places = np.insert(np.arange(n), at, n + np.arange(count))
     values = broadcast_to(values, shape=(*shape[:axis], count, *shape[axis + 1 :]))
     return take(concatenate(x, values, axis=axis), places, axis=axis)

@@ -536,7 +536,10 @@ def einsum_vjp(position, g, ans, *xs, subscripts):
     x, mine = xs[position], terms[position]
     factors = [g, *(other for i, other in enumerate(xs) if i != position)]
     letters = [out, *(term for i, term in enumerate(terms) if i != position)]
-    known = {c for term in letters for c in term}
+    known: dict[str, int] = {}
+    for term, factor in zip(letters, factors, strict=True):
+        for c, n in zip(term, shape_of(factor), strict=True):
+            known[c] = n if known.get(c, 1) == 1 else known[c]
     unused = iter([c for c in string.ascii_letters if c not in known and c not in mine])
     result = []
     for c, n in zip(mine, shape_of(x), strict=True):
@@ -545,7 +548,7 @@ def einsum_vjp(position, g, ans, *xs, subscripts):
             factors.append(np.eye(n, dtype=dtype_of(x)))
             letters.append([c, again])
             c = again
-        elif c not in known:
+        elif known.get(c, 1) == 1:  # also if the others have length 1 there, which broadcasts
             factors.append(np.ones(n, dtype=dtype_of(x)))
             letters.append([c])
         result.append(c)

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from ..domain import Case
+from ..graph import dtype as dtype_of
 from ..graph import shape as shape_of
 from ..op import op
 from .arithmetic import square
 from .comparison import equal, where
 from .elementary import exp, sqrt
-from .shape import broadcast_to, crop, flip, moveaxis, pad, reshape, transpose
+from .shape import broadcast_to, cast, crop, flip, moveaxis, pad, reshape, transpose
 
 __all__ = [
     "all",
@@ -459,6 +460,12 @@ def filled(x: Any, value: float) -> tuple[Any, Any]:
     return known, where(known, x, value)
 
 
+def number(known: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
+    """Return how many elements are known, in the dtype of x: an integer would make float64 of float32."""
+    n = sum(known, axis=axis, keepdims=keepdims)
+    return n if dtype_of(x) == np.float64 else cast(n, dtype=dtype_of(x).name)
+
+
 def nansum(x, *, axis=None, keepdims=False):
     """Sum over axes of what is not nan."""
     return sum(filled(x, 0.0)[1], axis=axis, keepdims=keepdims)
@@ -482,16 +489,15 @@ def nancumprod(x, *, axis=None):
 def nanmean(x, *, axis=None, keepdims=False):
     """Mean over axes of what is not nan; nan if everything is."""
     known, x = filled(x, 0.0)
-    return sum(x, axis=axis, keepdims=keepdims) / sum(known, axis=axis, keepdims=keepdims)
+    return sum(x, axis=axis, keepdims=keepdims) / number(known, x, axis, keepdims)
 
 
 def nanvar(x, *, axis=None, ddof=0, keepdims=False):
     """Variance over axes of what is not nan."""
     known, x = filled(x, 0.0)
-    n = sum(known, axis=axis, keepdims=True)
-    centre = sum(x, axis=axis, keepdims=True) / n
+    centre = sum(x, axis=axis, keepdims=True) / number(known, x, axis, True)
     total = sum(where(known, square(x - centre), 0.0), axis=axis, keepdims=keepdims)
-    return total / (sum(known, axis=axis, keepdims=keepdims) - ddof)
+    return total / (number(known, x, axis, keepdims) - ddof)
 
 
 def nanstd(x, *, axis=None, ddof=0, keepdims=False):

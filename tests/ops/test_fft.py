@@ -7,16 +7,9 @@ import pytest
 
 from autograd_nn import OPS, Value, cotangents
 from autograd_nn.ops import fft
-from autograd_nn.testing.laws import check_law, laws_of
 
 MODULE = [op for op in OPS.values() if op.module == fft.__name__]
 NORMS = (None, "backward", "ortho", "forward")
-
-
-@pytest.mark.parametrize("op", MODULE, ids=lambda op: op.name)
-def test_laws(op):
-    for name in laws_of(op):
-        check_law(op, name)
 
 
 def random(rng, *shape, complex=False):

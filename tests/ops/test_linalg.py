@@ -221,7 +221,7 @@ def test_eigenvectors_of_a_symmetric_matrix_agree_with_eigh():
         def f(x):
             w, v = decompose(x)
             k = int(np.argmin(np.real(w.data)))
-            return v[0, k] ** 2
+            return v.real[0, k] ** 2  # NumPy 2.5 made eig's results complex always
 
         return f
 
@@ -349,7 +349,7 @@ def test_complex_matrices_are_refused_where_the_rule_is_real(f):
 
 def test_float32_stays_float32():
     x = Value(SPD, dtype="float32")
-    for y in (inv(x), det(x), slogdet(x)[1], cholesky(x), eigh(x)[1], svd(x)[0], pinv(x), qr(x)[0], eigvals(x)):
+    for y in (inv(x), det(x), slogdet(x)[1], cholesky(x), eigh(x)[1], svd(x)[0], pinv(x), qr(x)[0], eigvals(x).real):
         x.zero_grad()
         y.backward(np.ones(y.shape, y.dtype))
         assert y.dtype == np.float32

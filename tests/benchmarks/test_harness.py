@@ -1,0 +1,91 @@
+"""The measuring itself: what disagrees is not timed, absent peers are skipped aloud, bars are judged."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from benchmarks.harness import Bar, Row, agree, compare, verdicts
+from benchmarks.table import duration, store, table
+
+
+def sleeper(seconds, result=1.0):
+    def make():
+        def step():
+            time.sleep(seconds)
+            return result
+
+        return step
+
+    return make
+
+
+def absent():
+    raise ImportError("No module named 'torch'")
+
+
+def test_compare_measures_and_skips(capsys):
+    contestants = {"autograd_nn": sleeper(0.001), "slow": sleeper(0.004), "torch": absent}
+    result = compare("sleep", contestants, quick=True, rtol=1e-6, bars=[Bar(0.5, ("slow",))], sample=0.02)
+    seconds = {row.name: row.seconds for row in result.rows}
+    assert 0.001 <= seconds["autograd_nn"] < seconds["slow"]
+    assert seconds["slow"] >= 0.004
+    assert seconds["torch"] is None
+    assert "torch: skipped: No module named 'torch'" in capsys.readouterr().out
+    text = table(result)
+    assert "| torch | skipped: No module named 'torch' | | |" in text
+    assert text.index("**autograd_nn**") < text.index("slow") < text.index("torch")
+
+
+def test_what_computes_something_else_is_not_timed():
+    with pytest.raises(ValueError, match="wrong disagrees in result 0"):
+        compare("sum", {"autograd_nn": sleeper(0, 1.0), "wrong": sleeper(0, 1.01)}, quick=True, rtol=1e-3)
+
+
+def test_agree():
+    agree("a", [1.0, [2.0, [3.0]]], (1.0, (2.0, 3.0)), 1e-9)
+    with pytest.raises(ValueError, match="returned 1 arrays, wanted 2"):
+        agree("a", [1.0], [1.0, 2.0], 1e-9)
+    with pytest.raises(ValueError, match="disagrees"):
+        agree("a", [float("nan")], [1.0], 1e-9)
+
+
+def test_verdicts_compare_with_the_fastest_peer():
+    rows = [Row("autograd_nn", 1.0, 0.0), Row("a", 3.0, 0.0), Row("b", 1.5, 0.0), Row("c", None, 0.0)]
+    assert verdicts(rows, [Bar(0.5, ("a",))]) == ["bar: at most 0.5 × a; measured 0.33 ×: met"]
+    assert verdicts(rows, [Bar(0.5, ("a", "b", "c"))]) == ["bar: at most 0.5 × b; measured 0.67 ×: MISSED"]
+    assert "no such peer" in verdicts(rows, [Bar(0.5, ("c",))])[0]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(1.5, "1.50 s"), (0.25, "250 ms"), (1.5e-5, "15.0 µs"), (3e-9, "3.00 ns"), (0.0, "0.00 ns")]
+)
+def test_duration(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_store_replaces_what_is_between_the_marks(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- x: begin -->\nold\n<!-- x: end -->\nafter\n", encoding="utf-8")
+    store("x", "new ×\n", readme)
+    store("x", "newer ×\n", readme)
+    assert readme.read_text(encoding="utf-8") == "before\n<!-- x: begin -->\nnewer ×\n<!-- x: end -->\nafter\n"
+    with pytest.raises(ValueError, match="has no <!-- y: begin -->"):
+        store("y", "", readme)
+
+
+def test_the_command(tmp_path):
+    def run(*arguments):
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": "utf-8"}
+        command = [sys.executable, "-m", "benchmarks", *arguments]
+        return subprocess.run(command, capture_output=True, encoding="utf-8", env=environment)
+
+    done = run("--quick", "elementwise")
+    assert done.returncode == 0, done.stderr
+    assert "| **autograd_nn** |" in done.stdout
+    assert "| NumPy by hand |" in done.stdout
+    assert "unknown workload nonsense" in run("nonsense").stderr
