@@ -130,7 +130,8 @@ def walk(
                 g = run_hooks(node, g)
                 if not release:
                     table[node] = g
-            parents, op, attrs, ans, serial = node.parents, node.op, node.attrs, node._data, node.serial
+            op: Any = node.op
+            parents, attrs, ans, serial = node.parents, node.attrs, node._data, node.serial
             args: Any = []
             for p in parents:
                 if p.serial > serial:
@@ -168,9 +169,7 @@ def walk(
                 before = table.get(p)
                 if before is not None:
                     c = before + c
-                elif (
-                    p.op is None and type(c) is array and (c is g or c.base is not None or shares(c, op, g, ans, args))
-                ):
+                elif p.op is None and type(c) is array and (c is g or shares(c, op, g, ans, args)):
                     c = c.copy()
                 table[p] = c
             if position < 0:
@@ -188,12 +187,12 @@ def observed(
 ) -> dict[Node, Any]:
     """Do the same while an observer, such as that of `debug()`, looks on."""
     observer.begins(outputs, reach(outputs, inputs, options["since"])[0])
-    table = None
+    table: dict[Node, Any] | None = None
     try:
         table = walk(outputs, seeds, inputs, observe=observer.differentiated, **options)
+        return table
     finally:
         observer.ends(table, inputs)
-    return table
 
 
 def reach(outputs: Sequence[Node], inputs: Sequence[Node] | None, since: int = 0) -> tuple[list[Node], set[Node]]:
@@ -238,10 +237,10 @@ def fit(c: Any, p: Node, op: Op, position: int, create_graph: bool) -> Any:
     if type(data) is float:
         if type(actual) is not float:
             c = cast(c, dtype="python")
-    elif (type(actual) is float or dtype(actual) != dtype(data)) and dtype(
-        data
-    ).kind in "fc":  # never rounded to integers
-        c = cast(c, dtype=dtype(data).name)
+    elif (to := dtype(data)).kind in "fc" and (
+        type(actual) is float or dtype(actual) != to
+    ):  # never rounded to integers
+        c = cast(c, dtype=to.name)
     if create_graph and not isinstance(c, Node):
         c = type(p).leaf(c)
     return c
@@ -249,7 +248,7 @@ def fit(c: Any, p: Node, op: Op, position: int, create_graph: bool) -> Any:
 
 def shares(c: Any, op: Op, g: Any, ans: Any, args: Any) -> bool:
     """True if a contribution is an array that the rule was given, or may be one that a user's function kept."""
-    if c is ans or type(op) is not Op:
+    if c is ans or c.base is not None or type(op) is not Op:
         return True
     for a in args:
         if c is a:
@@ -273,9 +272,9 @@ def check_seed(output: Node, seed: Any) -> Any:
                 f"backward from {describe(output)} wanted a scalar. Reduce it first, `v.sum().backward()` or "
                 f"`v.mean().backward()`; or weight its elements, `v.backward(np.ones({output.shape}))`."
             )
-        return (
-            1.0 if type(data) in (float, int) else np.ones(data.shape, data.dtype) if data.shape else data.dtype.type(1)
-        )
+        if type(data) in (float, int):
+            return 1.0
+        return np.ones(data.shape, data.dtype) if data.shape else data.dtype.type(1)
     if shape(seed) != shape(data):
         raise ValueError(f"the seed of {describe(output)} wanted its shape {shape(data)}, got {shape(seed)}.")
     if isinstance(seed, Node):
@@ -293,13 +292,8 @@ def run_hooks(node: Node, g: Any) -> Any:
         if shape(new) != shape(g):
             raise ValueError(f"a hook on {describe(node)} returned shape {shape(new)}; wanted {shape(g)}, or None.")
         if isinstance(new, Node) or isinstance(g, Node):
-            g = (
-                new
-                if isinstance(new, Node) and isinstance(g, Node)
-                else type(node).leaf(new)
-                if isinstance(g, Node)
-                else new._data
-            )
+            new = new if isinstance(new, Node) else type(node).leaf(new)
+            g = new if isinstance(g, Node) else new._data
         else:
             g = float(new) if type(g) is float else np.array(new, dtype=dtype(g))
     return g
@@ -313,11 +307,7 @@ def why_no_gradient(output: Node) -> str:
         if op is not None and wanting and not (op.differentiable and any(op.rule(i) for i in wanting)):
             source = f" (line {node.source[1]} of {node.source[0]}: {node.source[2]})" if node.source else ""
             instead = op.instead or "Compute the loss from the values before it."
-            what = (
-                "has no derivative"
-                if not op.differentiable
-                else f"has no derivative with respect to argument {wanting[0]}"
-            )
+            what = "has no derivative" + (f" with respect to argument {wanting[0]}" if op.differentiable else "")
             return f"backward: {op.name!r}{source} {what}, so no gradient passes it. {instead}"
     return (
         f"backward: {describe(output)} depends on nothing that requires grad. Make the inputs that you want gradients "

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from . import nested
 from .backward import cotangents
 from .closure import FunctionOp, closed_over, is_recording, leaf_like
-from . import nested
 from .graph import Node, clock, mode
 from .ops.shape import alias
 from .value import Value

@@ -7,14 +7,16 @@ is better written by hand: more stable, cheaper, or deliberately another (straig
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from .closure import FunctionOp, closed_over, is_recording, leaf_like
 from . import nested
+from .closure import FunctionOp, closed_over, is_recording, leaf_like
 from .graph import Node, clock, describe, mode, shape
+from .value import Value
 
 __all__ = ["custom_vjp", "stop_gradient"]
 
@@ -36,6 +38,8 @@ class custom_vjp:  # noqa: N801  (used as a decorator)
     >>> grad(log1pexp)(0.0), grad(grad(log1pexp))(0.0)
     (0.5, 0.25)
     """
+
+    __name__: str
 
     def __init__(self, f: Callable[..., Any]) -> None:
         self._f = f
@@ -63,16 +67,14 @@ class custom_vjp:  # noqa: N801  (used as a decorator)
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Apply the function: arrays in, array out; any Value in, Value out."""
         if self._rule is None:
-            raise TypeError(
-                f"{self.__name__}: a custom_vjp without a rule: decorate a function with @{self.__name__}.defvjp."
-            )
+            raise TypeError(f"{self.__name__}: no rule is stated: decorate a function with @{self.__name__}.defvjp.")
         leaves, spec = nested.flatten(args, none_is_leaf=True)
         places = [i for i, x in enumerate(leaves) if isinstance(x, (Node, np.ndarray))]
         if not is_recording() or not any(is_wanted(leaves[i]) for i in places):
             return self._f(*args, **kwargs)
-        call = Call(self, leaves, spec, places, kwargs)
+        call = Call(self, self._rule, leaves, spec, places, kwargs)
         op = FunctionOp(self.__name__, self.__name__, call.forward, call.pull)
-        call.op = op
+        call.op = weakref.ref(op)  # not the op: a cycle would keep the graph alive
         made = op(*[leaves[i] for i in places])
         return nested.unflatten(call.out_spec, made if isinstance(made, tuple) else (made,))
 
@@ -85,14 +87,21 @@ def is_wanted(x: Any) -> bool:
 class Call:
     """One call of a `custom_vjp`: its arguments, of which those in `places` are operands."""
 
-    op: FunctionOp
+    op: Callable[[], FunctionOp | None]
     out_spec: Any = None
     residuals: Any = None
 
     def __init__(
-        self, custom: custom_vjp, leaves: list[Any], spec: Any, places: list[int], kwargs: dict[str, Any]
+        self,
+        custom: custom_vjp,
+        rule: Callable[..., Any],
+        leaves: list[Any],
+        spec: Any,
+        places: list[int],
+        kwargs: dict[str, Any],
     ) -> None:
-        self.custom, self.leaves, self.spec, self.places, self.kwargs = custom, leaves, spec, places, kwargs
+        self.custom, self.rule, self.kwargs = custom, rule, kwargs
+        self.leaves, self.spec, self.places = leaves, spec, places
 
     def arguments(self, xs: Sequence[Any]) -> tuple[Any, ...]:
         """Put operands in their places among the arguments."""
@@ -123,9 +132,14 @@ class Call:
             raise TypeError(
                 f"{custom.__name__}: wanted a number or an array as a result, got {result!r}. Is a `return` missing?"
             )
-        data = tuple([y._data if isinstance(y, Node) else np.asarray(y) for y in outputs])
-        self.op.results = tuple(f"result{i}" for i in range(len(data))) if len(data) > 1 else ()
-        return data if len(data) > 1 else data[0]
+        data: tuple[Any, ...] = tuple([y._data if isinstance(y, Node) else np.asarray(y) for y in outputs])
+        op = self.op()
+        if op is not None:
+            op.results = tuple(f"result{i}" for i in range(len(data))) if len(data) > 1 else ()
+        if len(outputs) > 1:
+            return data
+        (only,) = data
+        return only
 
     def pull(self, wanted: Sequence[bool], g: Any, ans: Any, xs: Sequence[Any]) -> list[Any]:
         """Apply the rule, and return one cotangent for each operand."""
@@ -134,11 +148,11 @@ class Call:
         args = self.arguments(xs)
         if custom._forward is None:
             answers = nested.unflatten(self.out_spec, ans if type(ans) is tuple else (ans,))
-            found = custom._rule(gs, answers, *args, **self.kwargs)
+            found = self.rule(gs, answers, *args, **self.kwargs)
         else:
             again = is_recording() and any(isinstance(x, Node) for x in xs)
             residuals = custom._forward(*args, **self.kwargs)[1] if again else self.residuals
-            found = custom._rule(residuals, gs)
+            found = self.rule(residuals, gs)
         if len(args) == 1 and not (isinstance(found, tuple) and len(found) == 1):
             found = (found,)
         if not isinstance(found, tuple) or len(found) != len(args):
@@ -177,4 +191,4 @@ def stop_gradient(x: Any) -> Any:
     >>> grad(lambda x: x * stop_gradient(x))(3.0)
     3.0
     """
-    return nested.map_leaves(lambda leaf: leaf.detach() if isinstance(leaf, Node) else leaf, x)
+    return nested.map_leaves(lambda leaf: leaf.detach() if isinstance(leaf, Value) else leaf, x)

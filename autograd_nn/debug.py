@@ -8,6 +8,8 @@ nothing costs anything.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import heapq
 import linecache
 import os
@@ -15,7 +17,6 @@ import sys
 import weakref
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,8 +27,11 @@ from .vmap import Batch
 
 __all__ = ["NonFiniteError", "Observer", "debug"]
 
-SKIPPED = tuple(os.path.dirname(os.path.abspath(path)) + os.sep for path in (__file__, np.__file__))
-"""Code in these folders is not the user's."""
+SKIPPED = (
+    *(os.path.dirname(os.path.abspath(path)) + os.sep for path in (__file__, str(np.__file__))),
+    *(contextlib.__file__, functools.__file__, "<frozen"),
+)
+"""Code in files whose names begin so is not the user's."""
 
 
 class NonFiniteError(ValueError):
@@ -42,7 +46,7 @@ class NonFiniteError(ValueError):
         self.node = node
 
 
-@contextmanager
+@contextlib.contextmanager
 def debug() -> Iterator[Observer]:
     """Check what is computed in the block, or in a function that is decorated with it; see the module.
 
@@ -167,11 +171,7 @@ def users_line() -> tuple[str, int, str] | None:
     frame: Any = sys._getframe(2)
     while frame is not None:
         file = frame.f_code.co_filename
-        if (
-            not file.startswith(SKIPPED)
-            and not file.startswith("<frozen")
-            and not file.endswith(("contextlib.py", "functools.py"))
-        ):
+        if not file.startswith(SKIPPED) and f"{os.sep}optree{os.sep}" not in file:
             return file, frame.f_lineno, linecache.getline(file, frame.f_lineno, frame.f_globals).strip()
         frame = frame.f_back
     return None
@@ -179,7 +179,7 @@ def users_line() -> tuple[str, int, str] | None:
 
 def checksum(array: np.ndarray) -> int:
     """Return a number that changes if the array does."""
-    return zlib.crc32(np.ascontiguousarray(array).view(np.uint8).reshape(-1))
+    return zlib.crc32(np.ascontiguousarray(array).view(np.uint8).reshape(-1).data)
 
 
 def numbers(x: Any) -> Any:
@@ -287,7 +287,8 @@ def forward_message(node: Node, made: Any, path: Sequence[Node], what: str) -> s
             "If nan marks missing data, choose elements before computing with them: y = where(known, x, 0)."
         )
     return (
-        f"forward: {node.op.name!r} made {element} out of {inputs_at(node, node.parents, index)}{place}{at_line(node)}\n"
+        f"forward: {node.op.name!r} made {element} out of {inputs_at(node, node.parents, index)}{place}"
+        f"{at_line(node)}\n"
         f"  and it reached {what}\n  path: {spread}{lines(path[1:])}\n{cure(node, backward=False)}"
     )
 
@@ -428,8 +429,8 @@ FORWARD = {
     "sqrt": "sqrt wants x ≥ 0: rounding may have made a variance or a distance slightly negative, sqrt(maximum(x, 0)).",
     "divide": "divide by something that is not 0: x / (y + 1e-12), or where(y != 0, x / where(y != 0, y, 1), 0).",
     "exp": "exp overflows: subtract the maximum first, or use softmax, log_softmax, logsumexp, sigmoid, softplus.",
-    "power": "negative numbers have real powers at integers only, and 0 has no negative one: keep the base positive.",
-    "power_of": "negative numbers have real powers at integers only, and 0 has no negative one: keep the base positive.",
+    "power": "negative numbers have real powers at integers only, 0 has no negative one: keep the base positive.",
+    "power_of": "negative numbers have real powers at integers only, 0 has no negative one: keep the base positive.",
     "arcsin": "arcsin wants -1 ≤ x ≤ 1: clip(x, -1, 1).",
     "arccos": "arccos wants -1 ≤ x ≤ 1: clip(x, -1, 1).",
     "arctanh": "arctanh wants -1 < x < 1.",

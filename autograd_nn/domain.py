@@ -46,7 +46,9 @@ class Interval:
     kind: str = "float"
 
     def __contains__(self, x: object) -> bool:
-        return isinstance(x, (int, float, np.generic)) and self.low < x < self.high and x not in self.excluded
+        if not isinstance(x, (int, float, np.floating, np.integer)):
+            return False
+        return self.low < float(x) < self.high and float(x) not in self.excluded
 
     def __str__(self) -> str:
         if self.kind == "bool":

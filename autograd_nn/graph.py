@@ -319,9 +319,7 @@ class Mode(NamedTuple):
 
     recording: bool = True
     scope: str | None = None
-    observer: Any = (
-        None  # told of new nodes and assigned leaves, created(node), and of backward passes: see debug.Observer
-    )
+    observer: Any = None  # told of new nodes, assigned leaves and backward passes: see debug.Observer
     trace: int = 0  # how many transforms are tracing: results inside an outer trace stay nodes
 
 

@@ -178,7 +178,7 @@ class Op:
         if not self.complex and (not self.elementwise or type(out) is not np.ndarray or out.dtype.kind != "f"):
             self._refuse_complex(
                 args
-            )  # (elementwise and real: so were the operands. A norm is real of complex ones too.)
+            )  # (elementwise and real: so were the operands; a norm is real of complex ones too)
         if (type(out) is not np.ndarray or not out.ndim) and isinstance(out, (np.generic, np.ndarray)):
             if out.dtype.kind != "c" and all(type(a) in PYTHON_NUMBERS for a in args):
                 return out.item()
@@ -219,9 +219,9 @@ class Op:
             out = self.compute(*[a._data if isinstance(a, Node) else constant_data(self, a) for a in args], **attrs)
             return tuple(map(cls.leaf, out)) if self.results else cls.leaf(out)
 
-        parents = (
-            args if every else tuple([a if isinstance(a, Node) else cls.leaf(constant_data(self, a)) for a in args])
-        )
+        parents = args
+        if not every:
+            parents = tuple([a if isinstance(a, Node) else cls.leaf(constant_data(self, a)) for a in args])
         serial = next(clock)  # before the data is read: see Node.assign
         data = self.compute(*[p._data for p in parents], **attrs)
         attrs = {**self.defaults, **attrs} if attrs else self._shared_attrs
@@ -285,16 +285,14 @@ class Op:
 
 PYTHON_NUMBERS = frozenset((float, int, bool, complex))
 
+MATMUL = " The last axis of the first must equal the second-last of the other: transpose one with .T?"
 ADVICE = (
     (
         "broadcast",
         " Axes are matched from the right and must be equal or 1: insert an axis with x[:, np.newaxis], or reshape.",
     ),
-    (
-        "mismatch in its core dimension",
-        " The last axis of the first must equal the second-last of the other: transpose one with .T?",
-    ),
-    ("not aligned", " The last axis of the first must equal the second-last of the other: transpose one with .T?"),
+    ("mismatch in its core dimension", MATMUL),
+    ("not aligned", MATMUL),
     ("cannot reshape", " The number of elements must stay the same; one length may be -1."),
     ("out of bounds", " Axes and indices count from 0, or backwards from -1."),
     ("must be 2-dimensional", " Add axes with x[np.newaxis] or reshape."),

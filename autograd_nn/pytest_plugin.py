@@ -1,7 +1,7 @@
 """The pytest plugin: fixtures for gradient checks, and ``--gradcheck-examples``. pytest finds it by its entry point.
 
-It imports the checks, which the package needs anyway, but Hypothesis only when a strategy is made or the option is given,
-so that projects that use neither do not pay for it.
+It imports Hypothesis only when a strategy is made or the option is given, so that projects that use neither do not pay
+for it.
 
     def test_my_layer(check_grads):
         check_grads(my_layer, np.ones((2, 3)))
@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--gradcheck-examples",
         type=positive,
         metavar="N",
-        help=f"Examples for each Hypothesis test that does not fix their number itself (loads the profile {PROFILE!r}).",
+        help=f"Examples for each Hypothesis test that does not fix their number (loads the profile {PROFILE!r}).",
     )
 
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .backward import cotangents, why_no_gradient
 from . import nested
+from .backward import cotangents, why_no_gradient
 from .graph import Node, clock, dtype, mode, modes, no_grad, shape
 from .ops.shape import alias, reshape
 from .value import Value
@@ -105,8 +105,8 @@ class Run(NamedTuple):
     def give(self, c: Any, given: Any, lift: bool) -> Any:
         """Return a derivative to the caller: a Value, or the same kind of number or array as the argument."""
         if lift:
-            c = c if isinstance(c, Node) else Value.leaf(c)
-            return c if self.recording else c.detach()
+            made: Any = c if isinstance(c, Node) else Value.leaf(c)
+            return made if self.recording else made.detach()
         return plain(c._data if isinstance(c, Node) else c, given)
 
     def give_output(self, y: Any) -> Any:
@@ -114,7 +114,8 @@ class Run(NamedTuple):
         if not isinstance(y, Node):
             return y
         if self.lift:
-            return y if self.recording else y.detach()
+            made: Any = y
+            return made if self.recording else made.detach()
         return plain(y._data, y._data, copy=True)
 
     def give_aux(self) -> Any:

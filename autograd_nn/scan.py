@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from . import nested
 from .backward import cotangents
 from .closure import FunctionOp, closed_over, is_recording, zero_of
-from . import nested
 from .graph import Graph, Node, clock, dtype, mode, no_grad, shape
 from .ops.shape import alias, cast, stack
 from .value import Value
@@ -194,7 +194,8 @@ class Loop:
     def split(self, results: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
         """Take the results apart."""
         ends = np.cumsum([0, self.carries, self.outputs, self.sums, self.carries])
-        return tuple([list(results[i:j]) for i, j in pairwise(ends)])
+        carries, outputs, sums, kept = [list(results[i:j]) for i, j in pairwise(ends)]
+        return carries, outputs, sums, kept
 
     def compute_all(self, operands: list[Any]) -> tuple[Any, ...] | None:
         """Run all steps on arrays; None if the step gives results that belong to a vmap."""

@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from .batching import apply
 from . import nested
+from .batching import apply
 from .graph import NO_ATTRS, Node, clock, dtype, mode, modes, shape
 from .op import ITEM, Op, constant_data
 from .ops import shape as shapes
@@ -55,9 +55,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         axes = axis_of_each(in_axes, args)
         size = batch_size(leaves, axes)
         cls, call, since = batch_class(depth), object(), next(clock)
-        samples = [
-            x if axis is None else cls.of(call, to_front(x, axis)) for x, axis in zip(leaves, axes, strict=True)
-        ]
+        samples = [x if axis is None else cls.of(call, to_front(x, axis)) for x, axis in zip(leaves, axes, strict=True)]
         with mode(trace=depth):
             result = f(*nested.unflatten(spec, samples), **kwargs)
         outputs, out_spec = nested.flatten(result)
@@ -118,7 +116,7 @@ class Batch(Value):
         call: object,
         value: Any,
         op: Op | None = None,
-        parents: tuple[Node, ...] = (),
+        parents: tuple[Any, ...] = (),
         attrs: dict[str, Any] = NO_ATTRS,
         requires_grad: bool = False,
         serial: int | None = None,
@@ -142,7 +140,7 @@ class Batch(Value):
         return Value.leaf(data, requires_grad=requires_grad, name=name)
 
     @classmethod
-    def interpreter(cls, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+    def interpreter(cls, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:  # type: ignore[override]  # bound to its class
         """Apply an op to operands of which at least one is of this class."""
         calls = {id(a.call): a for a in args if type(a) is cls}
         if len(calls) > 1:
@@ -180,7 +178,7 @@ class Batch(Value):
 
     def detach(self) -> Any:
         """Return the same values, through which nothing flows back."""
-        return type(self).of(self.call, self.value.detach() if isinstance(self.value, Node) else self.value)
+        return type(self).of(self.call, self.value.detach() if isinstance(self.value, Value) else self.value)
 
     def item(self) -> Any:
         """Refused: a value inside vmap has no number of its own."""

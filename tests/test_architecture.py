@@ -30,7 +30,7 @@ LAYERS = (
     ("backward", "numpy_protocol"),
     ("value",),
     (
-        *("functions", "numpy", "transforms", "recording", "vmap", "batching", "testing", "compiler"),
+        *("functions", "numpy", "transforms", "recording", "nested", "vmap", "batching", "testing", "compiler"),
         *("closure", "checkpoint", "custom", "scan", "debug"),  # transforms whose op carries a function; observers
     ),
     ("nn", "optim", "data"),

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
-import numpy as np
+import gc
+import weakref
 
-from autograd_nn import Value
+import numpy as np
+import pytest
+
+from autograd_nn import Value, checkpoint, custom_vjp, scan
 from autograd_nn.closure import FunctionOp, closed_over, zero_of
 from autograd_nn.graph import clock
 
@@ -38,3 +42,33 @@ def test_zeros():
     assert zero_of(2.0) == 0.0
     z = zero_of(Value(np.ones(3, np.float32)))
     assert (z.shape, z.dtype) == ((3,), np.float32)
+
+
+@custom_vjp
+def doubled(x, settings):
+    return x * 2.0
+
+
+doubled.defvjp(lambda g, ans, x, settings: (g * 2.0, None))
+W = Value(3.0)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        checkpoint(lambda x: x * W * 2.0),
+        lambda x: scan(lambda c, t: (c * t * W, c), x, np.ones(3))[0],
+        lambda x: doubled(x, {"a": 1}),
+    ],
+)
+def test_dropping_the_result_frees_everything(f):
+    gc.disable()
+    try:
+        x = Value(np.array(2.0))
+        y = f(x)
+        y.backward()
+        dead = [weakref.ref(x), weakref.ref(y)]
+        del x, y
+        assert [ref() for ref in dead] == [None, None]
+    finally:
+        gc.enable()

@@ -109,7 +109,7 @@ def make(returned):
         (make(lambda g: g), TypeError, "tuple of 2"),
         (make(lambda g: (g,)), TypeError, "1 of them"),
         (make(lambda g: ((g, g), g)), TypeError, "structure"),
-        (lambda: custom_vjp(np.sin)(1.0), TypeError, "without a rule"),
+        (lambda: custom_vjp(np.sin)(1.0), TypeError, "no rule"),
         (lambda: custom_vjp(np.sin).defvjp(), TypeError, "one function"),
         (lambda: custom_vjp(np.sin).defvjp(1), TypeError, "one function"),
     ],

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-SUITE = '''
+SUITE = """
 import numpy as np
 from hypothesis import HealthCheck, given, settings, strategies as st
 
@@ -47,7 +47,7 @@ def test_fixed(n):
 def test_number():
     import os
     assert len(seen) == int(os.environ["WANTED"])
-'''
+"""
 
 
 def run(tmp_path, *arguments, suite=SUITE, wanted=0, **environment):
@@ -61,7 +61,13 @@ def run(tmp_path, *arguments, suite=SUITE, wanted=0, **environment):
     }
     command = [sys.executable, "-m", "pytest", "-q", "-p", "autograd_nn.pytest_plugin", "-p", "no:cacheprovider"]
     return subprocess.run(
-        [*command, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
+        [*command, *arguments],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
     )
 
 
@@ -81,7 +87,7 @@ def test_a_bad_number_is_a_usage_error(tmp_path, given, says):
 def test_without_hypothesis(tmp_path):
     """The plugin and the checks work; the option and the strategies say in one sentence what to install."""
     (tmp_path / "hypothesis.py").write_text("raise ImportError('not installed')", encoding="utf-8")
-    suite = '''
+    suite = """
 import pytest
 from autograd_nn import OPS
 
@@ -89,7 +95,7 @@ def test_check(check_grads, autograd_strategies):
     check_grads(OPS["exp"], 1.0)
     with pytest.raises(ImportError, match="pip install"):
         autograd_strategies.shapes()
-'''
+"""
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     done = run(tmp_path, suite=suite, PYTHONPATH=path)
     assert done.returncode == 0, done.stdout + done.stderr

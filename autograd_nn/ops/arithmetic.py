@@ -126,8 +126,8 @@ def power_x_vjp(g, ans, x, y):
 
 
 def power_y_vjp(g, ans, x, y):
-    """x**y log(x), with log(1) in place of log(0)."""
-    return g * (ans * log(x + equal(x, 0.0)))
+    """x**y log(x), with log(1) in place of log(0). (1.0 * x: of small integers NumPy's log is in float16.)"""
+    return g * (ans * log(1.0 * x + equal(x, 0.0)))
 
 
 @op(

@@ -515,6 +515,7 @@ def at_min(*operands, key):
 def at_extremum_vjp(position, g, ans, x, y, *indices, key):
     """Send g to those of x and its challengers that equal the result, in equal shares."""
     kept = equal(x, ans)
+    y = cast(y, dtype=dtype_of(ans).name)  # to which it was rounded
     won = equal(y, getitem(ans, *indices, key=key))
     number = at_add(where(kept, 1.0, 0.0), where(won, 1.0, 0.0), *indices, key=key)
     if position == 0:

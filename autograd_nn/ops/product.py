@@ -138,7 +138,8 @@ linear.defvjp(
 )
 def multi_dot(*xs):
     """Product of several matrices in the cheapest order; the first may be a row vector, the last a column vector."""
-    return np.linalg.multi_dot(xs)
+    dtype = np.result_type(*xs)  # of all: NumPy would multiply masks, or small integers, among themselves
+    return np.linalg.multi_dot([np.asarray(x, dtype) for x in xs])
 
 
 def multi_dot_vjp(position, g, ans, *xs):
@@ -523,7 +524,10 @@ def einsum(*xs, subscripts):
         raise TypeError("wanted subscripts as one string, such as 'ij,jk->ik'; lists of integers are not taken")
     explicit(subscripts, [np.shape(x) for x in xs])
     # Two operands or more are worth a plan (and BLAS) unless they are small: making the plan takes 20 µs.
-    return np.einsum(subscripts, *xs, optimize=len(xs) > 1 and sum(np.size(x) for x in xs) > 2048)
+    if len(xs) == 1 or sum(np.size(x) for x in xs) <= 2048:
+        return np.einsum(subscripts, *xs)
+    dtype = np.result_type(*xs)  # of all: a plan may begin with two masks, or two arrays of small integers
+    return np.einsum(subscripts, *[np.asarray(x, dtype) for x in xs], optimize=True)
 
 
 def einsum_vjp(position, g, ans, *xs, subscripts):

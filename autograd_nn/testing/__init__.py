@@ -8,4 +8,14 @@ from .check_grads import GradientError, check_grads
 from .laws import LAWS, LawError, check_law, check_op
 from .random_graph import RandomGraph, check_graph
 
-__all__ = ["LAWS", "GradientError", "LawError", "RandomGraph", "check_grads", "check_graph", "check_law", "check_op", "strategies"]
+__all__ = [
+    "LAWS",
+    "GradientError",
+    "LawError",
+    "RandomGraph",
+    "check_grads",
+    "check_graph",
+    "check_law",
+    "check_op",
+    "strategies",
+]

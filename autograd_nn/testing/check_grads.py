@@ -67,7 +67,7 @@ def check_grads(
     >>> check_grads(lambda w: w["a"] * w["a"].data, {"a": 3.0})
     Traceback (most recent call last):
         ...
-    autograd_nn.testing.check_grads.GradientError: check_grads: the derivative of <lambda> with respect to w['a'] is wrong.
+    autograd_nn...GradientError: check_grads: the derivative of <lambda> with respect to w['a'] is wrong.
       by the rules (vjp):    3
       central differences:   6 ± ...
       Every op on the way is right by itself, so the path is cut or hidden: ...
@@ -125,13 +125,19 @@ def results_of(f: Any, out: Any) -> list[Any]:
     leaves = optree.tree_leaves(out)
     for leaf in leaves:
         if not isinstance(leaf, Node) and kind(leaf) not in "biufc":
-            raise TypeError(f"check_grads: {name_of(f)} returned {type(leaf).__name__}; wanted Values, arrays and numbers.")
+            raise TypeError(
+                f"check_grads: {name_of(f)} returned {type(leaf).__name__}; wanted Values, arrays and numbers."
+            )
     return leaves
 
 
 def name_of(f: Any) -> str:
     """Return what to call a function in an error."""
-    return f"op {f.name!r}" if isinstance(f, Op) else getattr(f, "__qualname__", type(f).__name__).rpartition(".<locals>.")[2]
+    return (
+        f"op {f.name!r}"
+        if isinstance(f, Op)
+        else getattr(f, "__qualname__", type(f).__name__).rpartition(".<locals>.")[2]
+    )
 
 
 def argument_names(f: Any, spec: Any) -> list[str]:
@@ -155,10 +161,12 @@ def check_point(name: str, function: Function, arrays: list[Any]) -> None:
         one, two = function.numbers(arrays), function.numbers(arrays)
     for n, (a, b) in enumerate(zip(one, two, strict=True)):
         if not np.array_equal(a, b, equal_nan=kind(a) in "fc"):
-            raise GradientError(f"check_grads: {name} gives different results for the same arguments. Pass it a fixed seed.")
+            raise GradientError(
+                f"check_grads: {name} gives different results for the same arguments. Pass it a fixed seed."
+            )
         if kind(a) in "fc" and not np.all(np.isfinite(a)):
             where = list(map(int, np.argwhere(~np.isfinite(a))[0])) if np.shape(a) else ""
-            raise GradientError(f"check_grads: result {n} of {name} is not finite{f' at {where}' if where else ''}: no derivative there.")
+            raise GradientError(f"check_grads: result {n} of {name} is not finite{f' at {where}' if where else ''}.")
 
 
 def failure(name: str, names: list[str], found: Discrepancy, function: Function, arrays: list[Any]) -> GradientError:
@@ -170,9 +178,14 @@ def failure(name: str, names: list[str], found: Discrepancy, function: Function,
     if found.order > 1:
         several = sum(np.size(out) for out in function.numbers(arrays)) != 1
         of = f"d {f'(weights · {name})' if several else name} / d {names[found.output]}"
-        lines.append(f"of the gradient:       {of}" + (f" at {list(found.output_element)}" if found.output_element else ""))
+        lines.append(
+            f"of the gradient:       {of}" + (f" at {list(found.output_element)}" if found.output_element else "")
+        )
     elif found.output or found.output_element:
-        lines.append(f"of result:             {found.output}" + (f" at {list(found.output_element)}" if found.output_element else ""))
+        lines.append(
+            f"of result:             {found.output}"
+            + (f" at {list(found.output_element)}" if found.output_element else "")
+        )
     if found.problem:
         lines.append(found.problem)
     else:
@@ -180,7 +193,9 @@ def failure(name: str, names: list[str], found: Discrepancy, function: Function,
         lines.append(f"central differences:   {found.numeric.value:.9g} ± {found.numeric.error:.1g}")
     op, reason = cause(function, arrays, found)
     if found.slopes is not None:
-        lines.append(f"The point sits on a kink: slope {found.slopes[0]:g} on the left, {found.slopes[1]:g} on the right.")
+        lines.append(
+            f"The point sits on a kink: slope {found.slopes[0]:g} on the left, {found.slopes[1]:g} on the right."
+        )
     return GradientError("\n  ".join([*lines, reason]), found, op)
 
 
@@ -204,10 +219,17 @@ def cause(function: Function, arrays: list[Any], found: Discrepancy) -> tuple[Op
                 where = f"op {node.op.name!r} ({node.op.module})"
                 if wrong.slopes is None:
                     return node.op, f"The rule of {where} is wrong: {explain(node.op, wrong)}"
-                documented = f"This kink is documented: op {node.op.name!r}: {node.op.kinks}." if node.op.kinks else "It documents no kink."
+                documented = (
+                    f"This kink is documented: op {node.op.name!r}: {node.op.kinks}."
+                    if node.op.kinks
+                    else "It documents no kink."
+                )
                 return node.op, f"The kink is in {where}: {explain(node.op, wrong)}\n  {documented}"
     if found.slopes is not None:
-        return None, "Every op on the way is right by itself: at a kink central differences give the mean of both slopes."
+        return (
+            None,
+            "Every op on the way is right by itself: at a kink central differences give the mean of both slopes.",
+        )
     return None, (
         "Every op on the way is right by itself, so the path is cut or hidden: look for .data, .detach(), .item(), "
         "float(…), no_grad(), or a custom rule."
@@ -247,12 +269,14 @@ def explain(op: Op, found: Discrepancy) -> str:
 
     text = f"with respect to its argument {argument(found.argument)}{at(found.element)}"
     if found.order > 1:
-        text += f", of its gradient with respect to {argument(found.output)}{at(found.output_element)} (order {found.order})"
+        place = f"{argument(found.output)}{at(found.output_element)}"
+        text += f", of its gradient with respect to {place} (order {found.order})"
     elif op.results or found.output_element:
         text += ", of its result" + (f" {op.results[found.output]!r}" if op.results else "") + at(found.output_element)
     if found.problem:
         return f"{text}: {found.problem}"
-    text += f": the rule gives {found.rule:.9g} ({found.mode}), central differences {found.numeric.value:.9g} ± {found.numeric.error:.1g}"
+    text += f": the rule gives {found.rule:.9g} ({found.mode}), "
+    text += f"central differences {found.numeric.value:.9g} ± {found.numeric.error:.1g}"
     if found.slopes is not None:
         text += f"; slope {found.slopes[0]:g} on the left, {found.slopes[1]:g} on the right"
     return text

@@ -24,6 +24,8 @@ __all__ = ["Discrepancy", "Function", "compare"]
 
 Arrays = list[Any]
 
+NO_ESTIMATE = Estimate(0.0, 0.0)
+
 
 @dataclass(frozen=True)
 class Discrepancy:
@@ -50,7 +52,7 @@ class Discrepancy:
     output: int = 0
     output_element: tuple[int, ...] = ()
     rule: Any = 0.0
-    numeric: Estimate = Estimate(0.0, 0.0)
+    numeric: Estimate = NO_ESTIMATE
     slopes: tuple[float, float] | None = None
     problem: str = ""
 
@@ -109,7 +111,7 @@ def zeros_like(x: Any) -> Any:
 
 
 def kind(x: Any) -> str:
-    """Return the kind of dtype: "f", "c", "b", "i", …"""
+    """Return the kind of dtype, such as "f", "c", "b" or "i"."""
     return np.asarray(x).dtype.kind
 
 
@@ -177,9 +179,8 @@ class Comparison:
 
     def analytic(self, mode: str, i: int, v: Any, weights: Arrays) -> tuple[float, float]:
         """Return weights · J v by the rules, and the size of its terms."""
-        pair = (v, self.by_vjp(weights)[i]) if mode == "vjp" else (weights, self.by_jvp(i, v))
-        left, right = ([x] for x in pair) if mode == "vjp" else pair
-        terms = [np.where(a, a * b, 0.0) for a, b in zip(left, right, strict=True)]
+        pairs = [(v, self.by_vjp(weights)[i])] if mode == "vjp" else zip(weights, self.by_jvp(i, v), strict=True)
+        terms = [np.where(a, a * b, 0.0) for a, b in pairs]
         size = float(np.sqrt(sum(np.sum(np.abs(t) ** 2) for t in terms)))
         return float(sum(np.sum(t).real for t in terms)), size
 
@@ -229,7 +230,9 @@ def compare(
             outputs = [outputs[j] for j in keep]
             eps = max([np.finfo(np.asarray(out).dtype).eps for out in outputs], default=2.0**-52)
             at = Comparison(function, list(arrays), outputs, float(eps))
-            alone = sum(np.size(out) for out in outputs) == 1  # a scalar keeps weight 1, so that its derivatives read as they are
+            alone = (
+                sum(np.size(out) for out in outputs) == 1
+            )  # a scalar keeps weight 1, so that its derivatives read as they are
             weights = [zeros_like(out) + 1.0 if alone else random_like(out, rng) for out in outputs]
             found = compare_first(at, weights, level, modes, rtol * max(1.0, eps / 2e-13), atol, rng, which)
             if found is not None:
@@ -271,10 +274,17 @@ def compare_first(
         x, g = at.arrays[i], gradients[i]
         if np.shape(g) != np.shape(x) or np.asarray(g).dtype != np.asarray(x).dtype:
             came = f"shape {np.shape(g)} and dtype {np.asarray(g).dtype}"
-            return Discrepancy(level, "vjp", i, problem=f"the gradient has {came}, not those of the argument: {np.shape(x)}, {np.asarray(x).dtype}")
+            return Discrepancy(
+                level,
+                "vjp",
+                i,
+                problem=f"the gradient has {came}, not those of the argument: {np.shape(x)}, {np.asarray(x).dtype}",
+            )
         if not np.size(x):
             continue
-        v = random_like(x, rng) * np.where(np.isfinite(x), np.maximum(1.0, np.abs(x)), 0.0)  # infinity, as a limit, stays
+        v = random_like(x, rng) * np.where(
+            np.isfinite(x), np.maximum(1.0, np.abs(x)), 0.0
+        )  # infinity, as a limit, stays
         v = float(v) if type(x) is float else np.asarray(v, dtype=x.dtype)
         numeric = at.numeric(i, v, weights)
         for mode in modes:
@@ -322,7 +332,9 @@ def locate(at: Comparison, found: Discrepancy, v: Any, weights: Arrays) -> Discr
         """Return the one element that is left as 1; for complex numbers also as the imaginary unit."""
         one = [np.where(np.asarray(p), 1.0, 0.0).astype(np.asarray(p).dtype) for p in pieces]
         out = [one, [p * 1j for p in one]] if any(kind(p) == "c" for p in one) else [one]
-        return [[float(u) if type(p) is float else u.astype(u.dtype) for u, p in zip(us, pieces, strict=True)] for us in out]
+        return [
+            [float(u) if type(p) is float else u.astype(u.dtype) for u, p in zip(us, pieces, strict=True)] for us in out
+        ]
 
     pairs = [(vs[0], ws) for vs in units([v]) for ws in units(weights)]
     v, weights = max(pairs, key=lambda pair: difference(*pair))

@@ -7,11 +7,9 @@ cases brings its tests: nothing else has to be written for it.
 from __future__ import annotations
 
 import ast
-import functools
 import inspect
 import itertools
 import json
-import operator
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -21,10 +19,11 @@ import numpy as np
 from ..backward import backward, cotangents
 from ..domain import Case
 from ..graph import Node
-from ..op import ITEM, OPS, Op
+from ..op import ITEM, Op
 from ..value import Value
 from .check_grads import blame, explain
 from .discrepancy import data_of, kind, random_like, shifted
+from .formula import evaluate
 
 __all__ = ["LAWS", "LawError", "check_law", "check_op", "laws_of", "variants"]
 
@@ -38,7 +37,7 @@ class LawError(AssertionError):
 LAWS: dict[str, Law] = {}
 """The laws by name. Each is called with (op, case, dtype) and returns what is wrong, or None."""
 
-OP_LAWS: dict[str, Callable[[Op], "str | None"]] = {}
+OP_LAWS: dict[str, Callable[[Op], str | None]] = {}
 """The laws about an op as a whole."""
 
 DTYPES: dict[str, tuple[str, ...]] = {}
@@ -67,11 +66,12 @@ EXACT = ("float64", "complex128")
 
 def variants(op: Op, case: Case) -> list[str]:
     """Return the dtypes in which a case makes sense for an op."""
-    shaped = [a for a in case.arguments if isinstance(a, tuple)]
-    made = shaped or any(callable(a) or (isinstance(a, np.ndarray) and a.dtype.kind in "fc") for a in case.arguments)
-    out = ["float64", "float32"] if made else ["float64"]
-    plain = shaped and all(isinstance(a, tuple) or isinstance(a, str) or kind(a) in "biu" for a in case.arguments if not callable(a))
-    if op.complex and (case.complex or (plain and not any(callable(a) for a in case.arguments))):
+    arguments = case.arguments
+    recipe = any(callable(a) for a in arguments)
+    shaped = any(isinstance(a, tuple) for a in arguments)
+    given = [a for a in arguments if isinstance(a, np.ndarray) and a.dtype.kind in "fc"]
+    out = ["float64", "float32"] if shaped or recipe or given else ["float64"]
+    if op.complex and (case.complex or (shaped and not recipe and not given)):
         out.append("complex128")
     return out
 
@@ -111,7 +111,9 @@ def seeds_for(outputs: Sequence[Any], seed: int = 1) -> list[Any]:
 def pulled(op: Op, args: Sequence[Any], attrs: dict[str, Any], create_graph: bool = False, seed: int = 1) -> list[Any]:
     """Return the gradients of all arguments for random cotangents; None where there is none."""
     values, outputs = record(op, args, attrs)
-    pairs = [(o, s) for o, s in zip(outputs, seeds_for(outputs, seed), strict=True) if s is not None and o.requires_grad]
+    pairs = [
+        (o, s) for o, s in zip(outputs, seeds_for(outputs, seed), strict=True) if s is not None and o.requires_grad
+    ]
     return cotangents([o for o, _ in pairs], values, [s for _, s in pairs], create_graph=create_graph)
 
 
@@ -173,7 +175,7 @@ def forward_equals_numpy(op: Op, case: Case, dtype: Any) -> str | None:
         try:
             wanted = call_numpy(function, op, args, case.attrs)
         except TypeError:
-            continue  # this counterpart lacks an attribute; `comparable_with_numpy` sees to it that some case is compared
+            continue  # it lacks an attribute; `comparable_with_numpy` sees to it that some case is compared
         for n, (a, b) in enumerate(zip(results(op(*args, **case.attrs)), results(wanted), strict=True)):
             if not close(a, b):
                 return f"np.{function.__name__} gives {show(b)}, the op {show(a)}" + (f" as result {n}" if n else "")
@@ -206,11 +208,16 @@ def shape_and_dtype_are_kept(op: Op, case: Case, dtype: Any) -> str | None:
     for out in outputs:
         if python and np.shape(out) == () and type(out) not in (float, int, bool):
             return f"Python floats came, so a Python number was wanted; got {show(out)} of type {type(out).__name__}"
-        if kind(out) in "fc" and type(out) is not float and "dtype" not in case.attrs and np.asarray(out).dtype not in allowed:
+        if (
+            kind(out) in "fc"
+            and type(out) is not float
+            and "dtype" not in case.attrs
+            and np.asarray(out).dtype not in allowed
+        ):
             return f"operands of dtype {[str(np.asarray(a).dtype) for a in args]} wanted {promoted}, got {show(out)}"
-        if kind(out) == "f" and type(out) is not float and not (isinstance(out, np.ndarray) or isinstance(out, np.generic)):
+        if kind(out) == "f" and type(out) is not float and not isinstance(out, (np.ndarray, np.generic)):
             return f"wanted an array, got {type(out).__name__}"
-    values, recorded = record(op, args, case.attrs)
+    _, recorded = record(op, args, case.attrs)
     for a, b in zip(outputs, recorded, strict=True):
         b = data_of(b)
         if type(a) in (float, bool) and type(b) is not type(a):
@@ -225,9 +232,10 @@ def shape_and_dtype_are_kept(op: Op, case: Case, dtype: Any) -> str | None:
             if g is None:
                 continue
             if type(x) is float and type(g) is not float:
-                return f"the gradient of argument {name_of(op, i)}, a Python float, is {show(g)} of type {type(g).__name__}"
+                return f"the gradient of argument {name_of(op, i)}, a Python float, is {show(g)}, a {type(g).__name__}"
             if np.shape(g) != np.shape(x) or np.asarray(g).dtype != np.asarray(x).dtype:
-                return f"the gradient of argument {name_of(op, i)} is {show(g)}; wanted {np.asarray(x).dtype}, shape {np.shape(x)}"
+                wanted = f"{np.asarray(x).dtype}, shape {np.shape(x)}"
+                return f"the gradient of argument {name_of(op, i)} is {show(g)}; wanted {wanted}"
     return None
 
 
@@ -264,7 +272,11 @@ def inputs_are_unchanged(op: Op, case: Case, dtype: Any) -> str | None:
     gs = seeds_for(outputs)
     if op.differentiable and all(g is not None for g in gs):
         operands = [*args, *outputs, *gs]
-        names = [*[f"its argument {name_of(op, i)}" for i in range(len(args))], *["its result"] * len(outputs), *["its cotangent g"] * len(gs)]
+        names = [
+            *[f"its argument {name_of(op, i)}" for i in range(len(args))],
+            *["its result"] * len(outputs),
+            *["its cotangent g"] * len(gs),
+        ]
         before = [np.asarray(a).tobytes() for a in operands]
         for i in wanted_of(op, args):
             apply_rule(op, i, gs, ans, args, attrs)
@@ -297,7 +309,11 @@ def scalar_path_equals_numpy(op: Op, case: Case, dtype: Any) -> str | None:
     special = (0.0, -0.0, 1.0, -1.0, 2.5, -2.5, 1e300, 1e-300, np.inf, -np.inf, np.nan)
     points = [[float(domain[min(i, len(domain) - 1)].sample(rng, ())) for i in range(len(op.args))] for _ in range(8)]
     points += [list(point) for point in itertools.product(special, repeat=min(2, len(op.args)))]
-    fixed = {i: np.ravel(a)[0].item() for i, a in enumerate(case.arguments) if isinstance(a, np.ndarray) and a.dtype.kind in "bi"}
+    fixed = {
+        i: np.ravel(a)[0].item()
+        for i, a in enumerate(case.arguments)
+        if isinstance(a, np.ndarray) and a.dtype.kind in "bi"
+    }
     for point in points:
         point = [fixed.get(i, x) for i, x in enumerate([*point, *point[-1:] * (len(op.args) - len(point))])]
         with np.errstate(all="ignore"):
@@ -329,7 +345,11 @@ def derivatives_equal_central_differences(op: Op, case: Case, dtype: Any) -> str
         return None
     # `blame` varies operands without a rule too: "independent of it" is a claim like any other, and means zero.
     found = blame(op, make(op, case, dtype), case.attrs, order=case.order)
-    return None if found is None else explain(op, found) + (f" (documented kinks: {op.kinks})" if found.slopes and op.kinks else "")
+    return (
+        None
+        if found is None
+        else explain(op, found) + (f" (documented kinks: {op.kinks})" if found.slopes and op.kinks else "")
+    )
 
 
 @law(*EXACT)
@@ -390,7 +410,8 @@ def rule_is_linear_in_g(op: Op, case: Case, dtype: Any) -> str | None:
     for i in wanted_of(op, args):
         one, two, both = (np.asarray(apply_rule(op, i, x, ans, args, attrs)) for x in (gs, hs, mixed))
         if not close(both, 2.0 * one - 3.0 * two, 1e4):
-            return f"for argument {name_of(op, i)}: rule(2g - 3h) = {show(both)}, 2 rule(g) - 3 rule(h) = {show(2.0 * one - 3.0 * two)}"
+            apart = show(2.0 * one - 3.0 * two)
+            return f"for argument {name_of(op, i)}: rule(2g - 3h) = {show(both)}, 2 rule(g) - 3 rule(h) = {apart}"
     return None
 
 
@@ -402,7 +423,10 @@ def linear_means_linear(op: Op, case: Case, dtype: Any) -> str | None:
     args = make(op, case, dtype)
     for i in floats(args):
         v = random_like(args[i], np.random.default_rng(3))
-        at = [results(op(*[a + t * v if j == i else a for j, a in enumerate(args)], **case.attrs)) for t in (-1.0, 0.0, 1.0)]
+        at = [
+            results(op(*[a + t * v if j == i else a for j, a in enumerate(args)], **case.attrs))
+            for t in (-1.0, 0.0, 1.0)
+        ]
         for low, mid, high in zip(*at, strict=True):
             if not close(np.asarray(low + high), np.asarray(2.0 * mid), 1e4):
                 return f"it says linear, but f(x+v) + f(x-v) - 2 f(x) is not 0 for argument {name_of(op, i)}"
@@ -535,58 +559,6 @@ def formula_gives_the_same_numbers(op: Op) -> str | None:
     return None
 
 
-BINARY_OPERATORS: dict[type, Callable[..., Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: np.divide,
-    ast.FloorDiv: np.floor_divide,
-    ast.Mod: np.remainder,
-    ast.Pow: np.power,
-    ast.Lt: np.less,
-    ast.LtE: np.less_equal,
-    ast.Gt: np.greater,
-    ast.GtE: np.greater_equal,
-    ast.Eq: np.equal,
-    ast.NotEq: np.not_equal,
-    ast.And: np.logical_and,
-    ast.Or: np.logical_or,
-}
-UNARY_OPERATORS: dict[type, Callable[..., Any]] = {ast.USub: operator.neg, ast.UAdd: operator.pos, ast.Not: np.logical_not}
-ALIASES: dict[str, Any] = {"abs": np.absolute, "max": np.maximum, "min": np.minimum, "pi": np.pi, "e": np.e, "inf": np.inf, "nan": np.nan}
-
-
-def evaluate(tree: ast.expr, names: dict[str, Any]) -> Any:
-    """Evaluate a formula on arrays.
-
-    Raises:
-        NameError: if it contains a name or a construct that formulas do not have.
-    """
-    again = functools.partial(evaluate, names=names)
-    match tree:
-        case ast.Constant(value=value):
-            return value
-        case ast.Name(id=name) if name in names:
-            return names[name]
-        case ast.Name(id=name) if name in ALIASES:
-            return ALIASES[name]
-        case ast.BinOp(left=left, op=sign, right=right):
-            return BINARY_OPERATORS[type(sign)](again(left), again(right))
-        case ast.UnaryOp(op=sign, operand=operand):
-            return UNARY_OPERATORS[type(sign)](again(operand))
-        case ast.Compare(left=left, ops=[sign], comparators=[right]):
-            return BINARY_OPERATORS[type(sign)](again(left), again(right))
-        case ast.BoolOp(op=sign, values=values):
-            return functools.reduce(BINARY_OPERATORS[type(sign)], map(again, values))
-        case ast.IfExp(test=test, body=body, orelse=orelse):
-            return np.where(again(test), again(body), again(orelse))
-        case ast.Call(func=ast.Name(id=name), args=operands):
-            function = ALIASES.get(name) or (OPS[name].forward if name in OPS else getattr(np, name, None))
-            if function is not None:
-                return function(*map(again, operands))
-    raise NameError(f"{ast.unparse(tree)!r} is no part of a formula")
-
-
 # running them
 
 
@@ -655,7 +627,9 @@ def check_op(op: Op, *, laws: Sequence[str] | None = None) -> None:
     3 x**2, not 2 x**2: True
     """
     if not isinstance(op, Op):
-        raise TypeError(f"check_op wanted an Op, got {type(op).__name__}: decorate the function with @op(…), or use check_grads.")
+        raise TypeError(
+            f"check_op wanted an Op, got {type(op).__name__}: decorate the function with @op(…), or use check_grads."
+        )
     broken = []
     for name in laws_of(op) if laws is None else laws:
         try:

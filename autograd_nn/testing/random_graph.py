@@ -15,7 +15,7 @@ from ..backward import cotangents
 from ..op import OPS, Op
 from ..value import Value
 from .check_grads import GradientError, check_grads
-from .differences import one_sided
+from .differences import derivative, one_sided
 from .discrepancy import data_of, kind, random_like, shifted
 
 __all__ = ["RandomGraph", "Step", "check_graph"]
@@ -105,8 +105,9 @@ class RandomGraph:
             return float(self(*[shifted(x, t, v) for x, v in zip(self.leaves, directions, strict=True)]))
 
         with np.errstate(all="ignore"):
-            left, right = one_sided(along)
-        return bool(abs(left - right) <= 1e-4 * max(1.0, abs(left), abs(right)))  # nan is not smooth
+            (left, right), (slope, error) = one_sided(along), derivative(along)
+        scale = max(1.0, abs(left), abs(right), abs(slope))
+        return bool(abs(left - right) <= 1e-4 * scale and error <= 1e-5 * scale)  # nan is not smooth
 
     def check(self) -> None:
         """Run `check_graph` on it.
@@ -114,10 +115,13 @@ class RandomGraph:
         Raises:
             GradientError: with a script that reproduces the failure on the smallest part of the graph that fails.
         """
-        if self.failure() is None:
+        first = self.failure()
+        if first is None:
             return
-        parts = [self.alone(i) for i in range(len(self.steps))]
-        parts += sorted([self.pruned(len(self.leaves) + i) for i in range(len(self.steps))], key=lambda part: len(part.steps))
+        parts = [self.alone(i) for i, step in enumerate(self.steps) if step.op is first.op]
+        parts += sorted(
+            [self.pruned(len(self.leaves) + i) for i in range(len(self.steps))], key=lambda part: len(part.steps)
+        )
         for part in [*parts, self]:
             error = part.failure()
             if error is not None:
@@ -136,7 +140,14 @@ class RandomGraph:
         """Return a Python program that builds this graph and checks it."""
         count = len(self.leaves)
         names = [f"x{i}" for i in range(count)] + [f"v{i}" for i in range(len(self.steps))]
-        lines = ["import numpy as np", "", "from autograd_nn import OPS", "from autograd_nn.testing import check_graph", "", ""]
+        lines = [
+            "import numpy as np",
+            "",
+            "from autograd_nn import OPS",
+            "from autograd_nn.testing import check_graph",
+            "",
+            "",
+        ]
         lines.append(f"def f({', '.join(names[:count])}):")
         for name, step in zip(names[count:], self.steps, strict=True):
             operands = [names[x] if type(x) is int else literal(x) for x in step.operands]
@@ -191,7 +202,9 @@ def check_graph(f: Callable[..., Any], *args: Any, order: int = 2) -> None:
     recorded = cotangents([output], leaves, create_graph=True)
     for i, (a, b) in enumerate(zip(plain, recorded, strict=True)):
         if not same(a, data_of(b)):
-            raise GradientError(f"check_graph: the gradient of argument {i} is {a} computed on arrays, {b} recorded as a graph.")
+            raise GradientError(
+                f"check_graph: the gradient of argument {i} is {a} computed on arrays, {b} recorded as a graph."
+            )
     output.backward()
     once = [leaf.grad if leaf.grad is None else np.array(leaf.grad) for leaf in leaves]
     output.backward()
@@ -199,12 +212,17 @@ def check_graph(f: Callable[..., Any], *args: Any, order: int = 2) -> None:
         if not same(a, b):
             raise GradientError(f"check_graph: backward gives argument {i} the gradient {b}, cotangents {a}.")
         if b is not None and not same(2 * b, leaf.grad):
-            raise GradientError(f"check_graph: a second backward makes the gradient of argument {i} {leaf.grad}, not twice {b}.")
+            raise GradientError(
+                f"check_graph: a second backward makes the gradient of argument {i} {leaf.grad}, not twice {b}."
+            )
 
 
 def same(a: Any, b: Any) -> bool:
     """Are two gradients equal to rounding? None equals None."""
     if a is None or b is None:
         return a is b
-    return np.shape(a) == np.shape(b) and kind(a) == kind(b) and bool(np.allclose(a, b, rtol=1e-10, atol=1e-12, equal_nan=True))
-
+    return (
+        np.shape(a) == np.shape(b)
+        and kind(a) == kind(b)
+        and bool(np.allclose(a, b, rtol=1e-10, atol=1e-12, equal_nan=True))
+    )

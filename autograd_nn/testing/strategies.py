@@ -46,12 +46,14 @@ def hypothesis() -> Any:
     try:
         import hypothesis.strategies
     except ImportError as error:
-        raise ImportError('autograd_nn.testing.strategies needs Hypothesis: pip install "autograd-nn[test]".') from error
+        raise ImportError(
+            'autograd_nn.testing.strategies needs Hypothesis: pip install "autograd-nn[test]".'
+        ) from error
     return hypothesis
 
 
 def composite(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a strategy of a function of `draw`, as Hypothesis's `composite` does, but import Hypothesis on the first call."""
+    """Make a strategy of a function of `draw`, as Hypothesis's `composite` does, but import Hypothesis when called."""
 
     @functools.wraps(function)
     def strategy(*args: Any, **kwargs: Any) -> Any:
@@ -61,14 +63,18 @@ def composite(function: Callable[..., Any]) -> Callable[..., Any]:
     return strategy
 
 
-def shapes(*, min_dims: int = 0, max_dims: int = 3, min_side: int = 1, max_side: int = 4) -> SearchStrategy[tuple[int, ...]]:
+def shapes(
+    *, min_dims: int = 0, max_dims: int = 3, min_side: int = 1, max_side: int = 4
+) -> SearchStrategy[tuple[int, ...]]:
     """Shapes of arrays; ``min_side=0`` includes empty ones."""
     st = hypothesis().strategies
     return st.lists(st.integers(min_side, max_side), min_size=min_dims, max_size=max_dims).map(tuple)
 
 
 @composite
-def broadcastable_shapes(draw: Any, count: int = 2, *, max_dims: int = 3, min_side: int = 1, max_side: int = 4) -> tuple[tuple[int, ...], ...]:
+def broadcastable_shapes(
+    draw: Any, count: int = 2, *, max_dims: int = 3, min_side: int = 1, max_side: int = 4
+) -> tuple[tuple[int, ...], ...]:
     """`count` shapes that broadcast together: axes missing on the left, or of length 1."""
     st = hypothesis().strategies
     full = draw(shapes(max_dims=max_dims, min_side=min_side, max_side=max_side))
@@ -98,13 +104,19 @@ def axes(draw: Any, ndim: int, *, none: bool = True, several: bool = True) -> in
 @functools.cache
 def grid(domain: Interval) -> tuple[float, ...]:
     """Numbers with few digits inside a domain, at least 0.1 from its ends and excluded points; the simplest first."""
-    low = domain.low if math.isfinite(domain.low) else (min(-3.0, domain.high - 4.0) if math.isfinite(domain.high) else -3.0)
+    low = (
+        domain.low
+        if math.isfinite(domain.low)
+        else (min(-3.0, domain.high - 4.0) if math.isfinite(domain.high) else -3.0)
+    )
     high = domain.high if math.isfinite(domain.high) else max(3.0, low + 4.0)
     margin = min(0.1, (high - low) / 10)
     exponent = math.floor(math.log10((high - low) / 60))
     step = next(m * 10.0**exponent for m in (5, 2, 1) if m * 10.0**exponent <= (high - low) / 60)
     points = [float(f"{n * step:.6g}") for n in range(math.floor(low / step), math.ceil(high / step) + 1)]
-    inside = [x for x in points if low + margin <= x <= high - margin and all(abs(x - p) >= margin for p in domain.excluded)]
+    inside = [
+        x for x in points if low + margin <= x <= high - margin and all(abs(x - p) >= margin for p in domain.excluded)
+    ]
     return tuple(sorted(inside, key=lambda x: (len(f"{abs(x):g}"), abs(x - 1.0), x)))
 
 
@@ -135,24 +147,25 @@ def arrays(
     st = hypothesis().strategies
     if shape is None:
         shape = shapes()
-    if not isinstance(shape, tuple):
-        shape = draw(shape)
-    size = math.prod(shape)
+    fixed: tuple[int, ...] = shape if isinstance(shape, tuple) else draw(shape)
+    size = math.prod(fixed)
 
     def flat() -> list[Any]:
         distinct_too = distinct and domain.kind != "bool" and size <= len(grid(domain))
         return draw(st.lists(elements(domain), min_size=size, max_size=size, unique=distinct_too))
 
     if domain.kind == "bool":
-        return np.array(flat(), dtype=bool).reshape(shape)
-    out = np.array(flat(), dtype=float).reshape(shape)
+        return np.array(flat(), dtype=bool).reshape(fixed)
+    out = np.array(flat(), dtype=float).reshape(fixed)
     if np.dtype(dtype).kind == "c":
-        out = out + 1j * np.array(flat(), dtype=float).reshape(shape)
+        out = out + 1j * np.array(flat(), dtype=float).reshape(fixed)
     return out.astype(dtype)
 
 
 @composite
-def values(draw: Any, shape: Any = None, domain: Interval = REAL, *, dtype: Any = np.float64, distinct: bool = False) -> Value:
+def values(
+    draw: Any, shape: Any = None, domain: Interval = REAL, *, dtype: Any = np.float64, distinct: bool = False
+) -> Value:
     """Values that require a gradient; some scalar ones hold a Python float. Arguments as for `arrays`."""
     data = draw(arrays(shape, domain, dtype=dtype, distinct=distinct))
     st = hypothesis().strategies
@@ -162,15 +175,20 @@ def values(draw: Any, shape: Any = None, domain: Interval = REAL, *, dtype: Any 
 
 @composite
 def indices(draw: Any, shape: tuple[int, ...], *, advanced: bool = True) -> Any:
-    """Index expressions for an array: integers, slices (also backwards), ``...``, ``None``; arrays of integers with
-    duplicates and masks if `advanced`.
+    """Index expressions for an array: integers, slices (also backwards), ``...``, ``None``.
+
+    If `advanced`, also arrays of integers with duplicates, and masks.
     """
     st = hypothesis().strategies
     if advanced and shape and draw(st.integers(0, 4)) == 0:
         return draw(arrays(shape, Interval(kind="bool")))
     count = draw(st.integers(0, len(shape)))
     ellipsis_at = draw(st.none() | st.integers(0, count))
-    front = list(shape[:count]) if ellipsis_at is None else [*shape[:ellipsis_at], *shape[len(shape) - (count - ellipsis_at) :]]
+    front = (
+        list(shape[:count])
+        if ellipsis_at is None
+        else [*shape[:ellipsis_at], *shape[len(shape) - (count - ellipsis_at) :]]
+    )
     out: list[Any] = []
     rows = draw(st.integers(1, 3))
     for n in front:
@@ -308,7 +326,10 @@ def random_graphs(draw: Any, ops: Sequence[Op] | None = None, *, max_steps: int 
 
     graph = RandomGraph(
         tuple(leaves),
-        tuple(Step(op, tuple(number(*operand) for operand in operands), attrs, pick) for op, operands, attrs, pick in steps),
+        tuple(
+            Step(op, tuple(number(*operand) for operand in operands), attrs, pick)
+            for op, operands, attrs, pick in steps
+        ),
     ).pruned(first + len(steps) - 1)
     hypothesis().assume(graph.leaves and graph.is_smooth())
     return graph
@@ -348,11 +369,15 @@ def fits(data: Any, argument: Any, broadcast: bool) -> bool:
         return False
     shape = np.shape(data)
     suffix = argument[len(argument) - len(shape) :] if len(shape) <= len(argument) else None
-    return shape == argument or (broadcast and suffix is not None and all(m in (1, n) for m, n in zip(shape, suffix, strict=True)))
+    return shape == argument or (
+        broadcast and suffix is not None and all(m in (1, n) for m, n in zip(shape, suffix, strict=True))
+    )
 
 
 def reshaped(case: Case, shape: tuple[int, ...]) -> Case:
     """Return a case of an elementwise op with its shapes replaced; those with fixed arrays stay as they are."""
     if any(not isinstance(a, tuple) for a in case.arguments):
         return case
-    return Case(*[shape] * len(case.arguments), distinct=case.distinct, domain=case.domain, order=case.order, attrs=case.attrs)
+    return Case(
+        *[shape] * len(case.arguments), distinct=case.distinct, domain=case.domain, order=case.order, attrs=case.attrs
+    )

@@ -126,14 +126,18 @@ def test_a_planted_error_is_caught_and_named(op, args, says):
 
 def test_an_error_of_the_second_order_names_the_op_inside_the_rule():
     check_grads(SECOND, X, order=1)
-    with pytest.raises(GradientError, match=r"second derivative of op 'sine'.*\n(.*\n)*.*rule of op 'cosine'") as caught:
+    with pytest.raises(
+        GradientError, match=r"second derivative of op 'sine'.*\n(.*\n)*.*rule of op 'cosine'"
+    ) as caught:
         check_grads(SECOND, X)
     assert caught.value.op is COSINE
 
 
 def test_missing_unbroadcast_is_caught():
     """Rows scaled by w of shape (rows,): a rule that leaves the sum to the walk gets the wrong axis, or none at all."""
-    rows = planted(lambda x, y: x * np.reshape(y, (-1, 1)), lambda g, ans, x, y: g * y.reshape((-1, 1)), lambda g, ans, x, y: g * x)
+    rows = planted(
+        lambda x, y: x * np.reshape(y, (-1, 1)), lambda g, ans, x, y: g * y.reshape((-1, 1)), lambda g, ans, x, y: g * x
+    )
     with pytest.raises(GradientError, match="argument 'y'"):
         check_grads(rows, np.arange(9.0).reshape(3, 3), np.array([1.0, 2.0, 3.0]))
     with pytest.raises(GradientError, match=r"(?s)planted.*shape \(2, 3\).*shape \(2,\)"):

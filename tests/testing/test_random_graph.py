@@ -19,14 +19,21 @@ from autograd_nn.testing.strategies import random_graphs
 exp, mul, sin = OPS["exp"], OPS["mul"], OPS["sin"]
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large])
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
+)
 @given(random_graphs())
 def test_all_that_must_hold_for_any_graph(graph):
     graph.check()
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
-@given(random_graphs([OPS[name] for name in ("add", "mul", "sin", "exp", "tanh", "sum_to", "broadcast_to", "subtract", "square")], max_steps=12))
+@given(
+    random_graphs(
+        [OPS[name] for name in ("add", "mul", "sin", "exp", "tanh", "sum_to", "broadcast_to", "subtract", "square")],
+        max_steps=12,
+    )
+)
 def test_deep_graphs_of_few_ops(graph):
     graph.check()
 
@@ -92,7 +99,9 @@ def test_the_script_is_a_program(tmp_path):
         ),
     )
     (tmp_path / "script.py").write_text(graph.script(), encoding="utf-8")
-    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, env=None, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, env=None, capture_output=True, text=True, check=False
+    )
     names: dict = {}
     exec(graph.script(), names)
     assert float(names["f"](*graph.leaves)) == float(graph(*graph.leaves))

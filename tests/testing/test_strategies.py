@@ -12,9 +12,28 @@ from hypothesis import strategies as st
 from autograd_nn import OPS, Value
 from autograd_nn.domain import ABOVE_ONE, BOOLEAN, NONZERO, POSITIVE, PROBABILITY, REAL, UNIT, Interval
 from autograd_nn.testing import check_grads
-from autograd_nn.testing.strategies import arrays, axes, broadcastable_shapes, elements, indices, op_calls, shapes, values
+from autograd_nn.testing.strategies import (
+    arrays,
+    axes,
+    broadcastable_shapes,
+    elements,
+    indices,
+    op_calls,
+    shapes,
+    values,
+)
 
-DOMAINS = (REAL, POSITIVE, NONZERO, UNIT, PROBABILITY, ABOVE_ONE, Interval(-np.inf, -2.0), Interval(0.0, 1.0, (0.5,)), Interval(0.0, 1e-3))
+DOMAINS = (
+    REAL,
+    POSITIVE,
+    NONZERO,
+    UNIT,
+    PROBABILITY,
+    ABOVE_ONE,
+    Interval(-np.inf, -2.0),
+    Interval(0.0, 1.0, (0.5,)),
+    Interval(0.0, 1e-3),
+)
 FEW = settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 
@@ -102,7 +121,11 @@ def test_without_hypothesis_one_sentence_says_what_to_install(monkeypatch):
 
 
 @FEW
-@given(st.sampled_from(["add", "mul", "divide", "maximum", "hypot", "logaddexp", "where"]), broadcastable_shapes(3), st.data())
+@given(
+    st.sampled_from(["add", "mul", "divide", "maximum", "hypot", "logaddexp", "where"]),
+    broadcastable_shapes(3),
+    st.data(),
+)
 def test_broadcasting(name, drawn, data):
     op = OPS[name]
     if name == "where":
