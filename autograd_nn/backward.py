@@ -114,6 +114,7 @@ def walk(
             modes.current.observer, outputs, seeds, inputs, create_graph=create_graph, release=release, since=since
         )
     order, reached = reach(outputs, inputs, since)
+    everything = inputs is None and not since  # then requires_grad says whether a node is reached, and says it sooner
     table: dict[Node, Any] = {}
     array = np.ndarray
     for node, seed in zip(outputs, seeds, strict=True):
@@ -137,16 +138,16 @@ def walk(
                 if p.serial > serial:
                     raise_stale(node, p)
                 args.append(p._data)
+            if not args:
+                raise_released(node)  # since the pass began: by a hook, or in another thread
             if type(ans) is tuple:
                 g = tuple([np.zeros(shape(a), dtype(a)) if c is None else c for a, c in zip(ans, g, strict=True)])
             if create_graph:
                 ans = node if type(ans) is not tuple else tuple([ITEM(node, index=i) for i in range(len(ans))])
                 args = parents
             vjps = op.vjps if not op.variadic else op.rules([p in reached for p in parents])
-            position = -1
-            for p in parents:
-                position += 1
-                if p not in reached:
+            for position, p in enumerate(parents):
+                if not (p.requires_grad if everything else p in reached):
                     continue
                 rule = vjps[position]
                 if rule is None:
@@ -159,10 +160,9 @@ def walk(
                     table[p] = place(table.get(p), attrs["index"], c, len(p._data))
                     continue
                 data = p._data
-                if type(c) is array is type(data):
-                    if c.shape != data.shape or c.dtype != data.dtype:
-                        c = fit(c, p, op, position, create_graph)
-                elif type(c) is not float or type(data) is not float:
+                if type(c) is float is type(data):
+                    pass
+                elif type(c) is not array or type(data) is not array or c.shape != data.shape or c.dtype != data.dtype:
                     c = fit(c, p, op, position, create_graph)
                 if observe is not None:
                     observe(node, g, position, c)
@@ -172,8 +172,6 @@ def walk(
                 elif p.op is None and type(c) is array and (c is g or shares(c, op, g, ans, args)):
                     c = c.copy()
                 table[p] = c
-            if position < 0:
-                raise_released(node)  # since the pass began: by a hook, or in another thread
             if release:
                 node.parents = ()
                 reached.discard(node)
@@ -286,16 +284,20 @@ def check_seed(output: Node, seed: Any) -> Any:
 def run_hooks(node: Node, g: Any) -> Any:
     """Show a node's cotangent to its hooks; what one returns takes its place."""
     for hook in node.hooks or ():
-        new = hook(g if isinstance(g, Node) else read_only(g))
-        if new is None:
+        if isinstance(g, Node):
+            new = hook(g)
+        else:  # a leaf's gradient may be changed in place later, and what a hook keeps may not
+            new = hook(read_only(g.copy() if node.op is None and type(g) is np.ndarray else g))
+        if new is None or new is g:
             continue
         if shape(new) != shape(g):
             raise ValueError(f"a hook on {describe(node)} returned shape {shape(new)}; wanted {shape(g)}, or None.")
-        if isinstance(new, Node) or isinstance(g, Node):
-            new = new if isinstance(new, Node) else type(node).leaf(new)
-            g = new if isinstance(g, Node) else new._data
-        else:
-            g = float(new) if type(g) is float else np.array(new, dtype=dtype(g))
+        if isinstance(g, Node) and isinstance(new, Node):
+            g = new
+            continue
+        array = converted(new._data if isinstance(new, Node) else new, dtype(g), "a hook's result for the gradient", node)
+        number = float(array) if type(node._data) is float else array
+        g = type(node).leaf(number) if isinstance(g, Node) else number
     return g
 
 

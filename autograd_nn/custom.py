@@ -132,14 +132,11 @@ class Call:
             raise TypeError(
                 f"{custom.__name__}: wanted a number or an array as a result, got {result!r}. Is a `return` missing?"
             )
-        data: tuple[Any, ...] = tuple([y._data if isinstance(y, Node) else np.asarray(y) for y in outputs])
+        data = [y._data if isinstance(y, Node) else np.asarray(y) for y in outputs]
         op = self.op()
         if op is not None:
             op.results = tuple(f"result{i}" for i in range(len(data))) if len(data) > 1 else ()
-        if len(outputs) > 1:
-            return data
-        (only,) = data
-        return only
+        return tuple(data) if len(data) > 1 else data[0]
 
     def pull(self, wanted: Sequence[bool], g: Any, ans: Any, xs: Sequence[Any]) -> list[Any]:
         """Apply the rule, and return one cotangent for each operand."""

@@ -55,7 +55,9 @@ class ReadOnlyArray(np.ndarray):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
         if method == "at" and isinstance(inputs[0], ReadOnlyArray):  # np.add.at itself does not look at the flag
             inputs[0]._refuse(f"np.{ufunc.__name__}.at(data, …)")
-        plain = [x.view(np.ndarray) if isinstance(x, ReadOnlyArray) else x for x in inputs]
+        plain = [x.view(np.ndarray) if type(x) is ReadOnlyArray else x for x in inputs]
+        if out is None and method == "__call__":
+            return ufunc(*plain, **kwargs)
         if out is None:
             return getattr(ufunc, method)(*plain, **kwargs)
         for target in out:
@@ -82,6 +84,10 @@ class ReadOnlyArray(np.ndarray):
 
 def read_only(array: Any) -> Any:
     """Return a view of an array that teaches when it is written to; Python numbers are returned as they are."""
+    if type(array) is np.ndarray:
+        view = array.view(ReadOnlyArray)
+        view.setflags(write=False)
+        return view
     if isinstance(array, np.ndarray):
         view = array.view(ReadOnlyArray)
     elif isinstance(array, np.generic):

@@ -101,6 +101,8 @@ class Value(Node):
         60.0
         >>> handle.remove()
         """
+        if not callable(hook):
+            raise TypeError(f"register_hook wanted a function of the gradient, got {type(hook).__name__}.")
         self.hooks = (*(self.hooks or ()), hook)
         return Hook(self, hook)
 
@@ -155,7 +157,11 @@ class Value(Node):
                 f"np.asarray of {describe(self)} would cut it out of the graph without a word. Write v.data (or "
                 "v.detach()) if you want the numbers, stack([...]) to join Values, or a function of autograd_nn.numpy."
             )
-        return np.array(self._data, dtype=dtype) if copy or copy is None else np.asarray(self._data, dtype=dtype)
+        array = np.array(self._data, dtype=dtype, copy=copy is not False)
+        if copy is False:  # it shares memory
+            array = array.view()
+            array.flags.writeable = False
+        return array
 
     def __dlpack__(self, **kwargs: Any) -> Any:
         if self.requires_grad:
@@ -223,25 +229,25 @@ class Value(Node):
     # operators
 
     def __add__(self, other: Any) -> Self:
-        return add(self, other)
+        return add.pair(self, other)
 
     def __radd__(self, other: Any) -> Self:
         return add(other, self)
 
     def __sub__(self, other: Any) -> Self:
-        return subtract(self, other)
+        return subtract.pair(self, other)
 
     def __rsub__(self, other: Any) -> Self:
         return subtract(other, self)
 
     def __mul__(self, other: Any) -> Self:
-        return mul(self, other)
+        return mul.pair(self, other)
 
     def __rmul__(self, other: Any) -> Self:
         return mul(other, self)
 
     def __truediv__(self, other: Any) -> Self:
-        return divide(self, other)
+        return divide.pair(self, other)
 
     def __rtruediv__(self, other: Any) -> Self:
         return divide(other, self)

@@ -9,7 +9,7 @@ import weakref
 import numpy as np
 import pytest
 
-from autograd_nn import Value, cotangents, no_grad, op
+from autograd_nn import Value, cotangents, custom_vjp, no_grad, op
 from autograd_nn.backward import walk
 from autograd_nn.op import OPS
 
@@ -439,3 +439,130 @@ def test_gradients_follow_ieee(f, x, expected, kind):
         y = f(v)
     y.backward()
     assert v.grad == expected
+
+
+def test_the_seed_may_be_a_value_and_must_be_real():
+    x = Value([1.0, 2.0])
+    y = x * x
+    y.backward(Value([1.0, 10.0]))
+    assert type(x.grad) is np.ndarray and x.grad.tolist() == [2.0, 40.0]
+    for seed, came in (([1.0j, 0.0], "complex128"), (["a", "b"], "<U1")):
+        with pytest.raises(TypeError, match=rf"the seed of result of 'mul' of shape \(2,\) wanted numbers.*got {came}"):
+            y.backward(seed)
+    with pytest.raises(TypeError, match="the seed of result of 'mul' wanted numbers"):
+        (Value(1.0) * 2.0).backward(1.0j)
+    assert x.grad.tolist() == [2.0, 40.0]
+
+
+def test_accumulation_follows_ieee_whatever_numpy_is_told_to_raise():
+    x = Value(np.ones(1, np.float32))
+    y = (x * np.float32(3e38)).sum()
+    y.backward()
+    with np.errstate(all="raise"):
+        y.backward()
+    assert x.grad.tolist() == [np.inf] and y.grad == 2.0
+
+
+def test_an_exception_while_adding_up_leaves_every_gradient_as_it_was():
+    class Full(np.ndarray):
+        def __add__(self, other):
+            raise MemoryError
+
+    x, w = Value([1.0]), Value([2.0])
+    y = (x * w).sum()
+    y.backward()
+    w._grad = w._grad.view(Full)
+    with pytest.raises(MemoryError):
+        y.backward()
+    assert (x.grad.tolist(), w.grad.tolist(), float(y.grad)) == ([2.0], [1.0], 1.0)
+
+
+def test_a_graph_taken_apart_during_a_pass_is_noticed():
+    """By a hook, as here, or in another thread: without a word, what flowed to h last would be lost."""
+    x, k = Value(2.0), Value(1.0)
+    h = x * 3.0
+    first, second, hooked = h * 5.0, h * 2.0, k * 1.0
+    hooked.register_hook(lambda g: second.backward(retain="leaves"))
+    with pytest.raises(ValueError, match="lost its graph"):
+        (first + hooked).backward()
+    assert x.grad == 6.0 and k.grad is None  # of the inner pass alone
+
+
+def test_two_losses_share_a_graph():
+    x = Value([1.0, 2.0])
+    h = x * x
+    one, three = h.sum(), (h * 3.0).sum()
+    one.backward()
+    three.backward(retain="leaves")
+    assert x.grad.tolist() == [8.0, 16.0]
+    with pytest.raises(ValueError, match="lost its graph"):
+        one.backward()
+    assert x.grad.tolist() == [8.0, 16.0]
+
+
+def test_integer_results_of_a_differentiable_op_do_not_round_gradients():
+    @op("steps")
+    def steps(x):
+        return np.asarray(np.floor(x), int)
+
+    try:
+        steps.defvjp(lambda g, ans, x: g)  # straight through
+        x = Value([1.2, 2.7])
+        (steps(x) * np.array([0.25, 0.5])).sum().backward()
+        assert x.grad.tolist() == [0.25, 0.5]
+    finally:
+        del OPS["steps"]
+
+
+def test_what_a_hook_is_given_or_returns_is_nobodys_gradient():
+    x, kept, replacement = Value([1.0, 2.0]), [], Value([5.0, 6.0])
+    x.register_hook(kept.append)
+    x.register_hook(lambda g: replacement)
+    (x * 3.0).sum().backward()
+    assert x.grad.tolist() == [5.0, 6.0]
+    x.grad *= 0.0
+    assert kept[0].tolist() == [3.0, 3.0] and replacement.data.tolist() == [5.0, 6.0]
+
+
+def test_a_hook_gives_real_numbers_of_the_nodes_dtype():
+    x, buffer = Value(np.ones(2, np.float32)), np.array([5.0, 6.0])
+    handle = x.register_hook(lambda g: buffer)
+    (dx,) = cotangents([(x**3).sum()], [x], create_graph=True)
+    buffer[:] = 0.0
+    assert dx.dtype == np.float32 and dx.data.tolist() == [5.0, 6.0]
+    handle.remove()
+    for result in (1j * np.ones(2), ["a", "b"]):
+        handle = x.register_hook(lambda g, result=result: result)
+        with pytest.raises(TypeError, match=r"a hook's result for the gradient of Value.*wanted numbers of dtype float32"):
+            x.sum().backward()
+        handle.remove()
+    with pytest.raises(TypeError, match="register_hook wanted a function of the gradient, got int"):
+        x.register_hook(3)
+
+
+def test_leaves_do_not_share_what_a_rule_returns_twice_or_keeps():
+    @custom_vjp
+    def f(a, b):
+        return a * b
+
+    @f.defvjp
+    def rule(g, ans, a, b):
+        return (both := g * 2.0), both
+
+    a, b = Value([1.0, 2.0]), Value([3.0, 4.0])
+    f(a, b).sum().backward()
+    a.grad *= 0.0
+    assert b.grad.tolist() == [2.0, 2.0]
+
+    @custom_vjp
+    def square(x):
+        return x * x
+
+    square.defvjp(lambda x: (x * x, 2.0 * x), lambda residual, g: (residual,))
+    x = Value([1.0, 2.0])
+    y = square(x).sum()
+    y.backward()
+    x.grad *= 0.0
+    x.zero_grad()
+    y.backward()
+    assert x.grad.tolist() == [2.0, 4.0]

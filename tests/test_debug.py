@@ -125,6 +125,15 @@ def test_the_branch_that_is_taken_is_found():
     assert "'log' made -inf" in caught(lambda: anp.where(x > 0.5, 1.0, np.log(x)).sum())
 
 
+def test_of_two_branches_the_one_that_is_taken_is_named():
+    def f():
+        x = Value([0.0])
+        older = np.log(x)
+        return anp.where(x > 0, older, 1 / x)
+
+    assert "'divide' made inf" in caught(f)
+
+
 def test_an_element_that_is_cut_away_is_no_error():
     x = Value([1.0, 0.0])
     with debug():

@@ -179,3 +179,38 @@ def test_text_of_a_long_chain_needs_no_recursion():
     for _ in range(50_000):
         x = x + 1.0
     assert len(Graph.of(x)) == 100_001
+
+
+@pytest.mark.parametrize("write", [lambda p: np.add.at(p.data, 0, 1.0), lambda p: np.multiply.at(p.data[:1], 0, 3.0)])
+def test_ufunc_at_does_not_get_past_the_flag(write):
+    """NumPy's own `ufunc.at` writes into read-only arrays (2.4.6)."""
+    p = Value([1.0, 2.0])
+    with pytest.raises(ValueError, match=r"np\.(add|multiply)\.at\(data, …\) would change"):
+        write(p)
+    assert p.data.tolist() == [1.0, 2.0]
+    counts = np.zeros(2)
+    np.add.at(counts, [0, 0], p.data)  # reading is free
+    assert counts.tolist() == [3.0, 0.0]
+
+
+def test_data_and_grad_lose_no_part_of_a_number():
+    p, q, n = Value([1.0]), Value(1.0), Value([1], dtype=int, requires_grad=False)
+    for node in (p, q):
+        with pytest.raises(TypeError, match=r"\.data of Value.* wanted numbers of dtype float64, got complex128"):
+            node.data = np.full(node.shape, 1.0 + 2.0j)
+        with pytest.raises(TypeError, match=r"\.grad of Value.* wanted numbers of dtype float64, got complex128"):
+            node.grad = np.full(node.shape, 1.0j)
+    with pytest.raises(TypeError, match="wanted numbers of dtype int64, got float64"):
+        n.data = [1.5]
+    for grad in (Value([1.0]), Value([1.0], requires_grad=False)):
+        with pytest.raises(TypeError, match=r"\.grad of Value of shape \(1,\) takes an array, not a Value"):
+            p.grad = grad
+    assert p.data.tolist() == [1.0] and q.data == 1.0 and n.data.tolist() == [1] and p.grad is q.grad is None
+
+
+def test_no_grad_may_be_entered_again():
+    quiet, x = no_grad(), Value(3.0)
+    for _ in range(2):
+        with quiet, quiet:
+            assert not (x * x).requires_grad
+        assert (x * x).requires_grad

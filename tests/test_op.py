@@ -157,3 +157,17 @@ def test_every_op_is_documented_and_says_where_it_lives():
 def test_a_value_as_an_attribute_is_refused():
     with pytest.raises(TypeError, match=r"sum: axis wanted a plain Python value.*got Value.*int\(v\)"):
         Value([1.0, 2.0]).sum(axis=Value(0.0))
+
+
+def test_a_number_too_large_for_a_float_is_a_value_error():
+    for x in (1.0, [1.0]):
+        with pytest.raises(ValueError, match=r"mul: .*too large.*Got x"):
+            Value(x) * 10**400
+
+
+def test_a_masked_array_is_refused():
+    """Its mask would be lost, and what it hides would enter the sum."""
+    masked = np.ma.array([1.0, 2.0], mask=[False, True])
+    with pytest.raises(TypeError, match=r"mul: wanted an array without a mask, got MaskedArray.*filled.*where\(mask"):
+        Value([1.0, 2.0]) * masked
+    assert (Value([1.0, 2.0]) * masked.filled(0.0)).data.tolist() == [1.0, 0.0]  # the right way

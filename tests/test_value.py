@@ -282,3 +282,66 @@ class TestOperands:
             len(Value(1.0))
         with pytest.raises(TypeError, match="a scalar has no elements"):
             list(Value(1.0))
+
+
+class TestStrangeArrays:
+    def test_byte_order_becomes_that_of_the_machine(self):
+        v = Value(np.array([1.0, 2.0], ">f4"))
+        (v * v).sum().backward()
+        assert v.dtype == v.grad.dtype == np.dtype("f4") and v.grad.tolist() == [2.0, 4.0]
+
+    def test_masked_arrays_are_refused(self):
+        with pytest.raises(TypeError, match=r"Value wanted an array without a mask.*x\.filled"):
+            Value(np.ma.array([1.0, 2.0], mask=[0, 1]))
+
+    @pytest.mark.parametrize(
+        "strange",
+        [
+            lambda x: np.asfortranarray(x),
+            lambda x: x[::-1, ::-1].copy()[::-1, ::-1],
+            lambda x: np.repeat(x, 2, axis=1)[:, ::2],
+            lambda x: x.astype(">f8"),
+            lambda x: x.view(type("Tagged", (np.ndarray,), {})),
+            lambda x: Value(x).data,
+        ],
+        ids=["fortran", "negative strides", "strided", "swapped", "subclass", "read-only"],
+    )
+    def test_memory_layout_changes_nothing(self, strange):
+        x, other = np.arange(6.0).reshape(2, 3), np.array([[2.0, 0.5, -1.0], [3.0, 1.0, 4.0]])
+        for given, constant in ((strange(x), other), (x, strange(other)), (strange(x), strange(other))):
+            v = Value(given)
+            (v * constant).sum().backward()
+            assert type(v.grad) is np.ndarray and v.grad.tolist() == other.tolist()
+
+    def test_asarray_without_a_copy_is_read_only(self):
+        v = Value([1.0, 2.0], requires_grad=False)
+        array = np.asarray(v, copy=False)
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 9.0
+        assert v.data.tolist() == [1.0, 2.0]
+        with pytest.raises(ValueError, match="copy"):
+            np.asarray(v, dtype=np.float32, copy=False)
+
+
+class TestChoiceOfPythonNumbers:
+    @pytest.mark.parametrize(
+        ("f", "expected"),
+        [
+            (lambda v: np.where(v > 0, v, 0), 0.0),
+            (lambda v: np.where(v > 0, 1, v), -1.5),
+            (lambda v: np.maximum(v, 2), 2.0),
+            (lambda v: np.minimum(-3, v), -3.0),
+            (lambda v: np.fmax(2, v), 2.0),
+            (lambda v: np.clip(v, 0, 1), 0.0),
+        ],
+    )
+    def test_of_an_int_and_a_float_is_a_float(self, f, expected):
+        y = f(Value(-1.5))
+        assert type(y._data) is float and y.data == expected
+
+    def test_a_gradient_is_not_rounded_on_the_way(self):
+        """d (0.3 max(0, v)) / dv at v = 0 is 0.15, as a tie shares equally."""
+        v = Value(0.0)
+        y = np.maximum(0, v)
+        (y * 0.3).backward()
+        assert y.grad == 0.3 and v.grad == 0.15

@@ -80,9 +80,8 @@ def check_labels(logits, labels):
             f"wanted logits of shape (…, classes) and one label for each row, of shape {logits.shape[:-1]}, got labels "
             f"of shape {labels.shape}"
         )
-    if labels.size and (
-        np.minimum.reduce(labels, axis=None) < 0 or np.maximum.reduce(labels, axis=None) >= logits.shape[-1]
-    ):
+    unsigned = labels.view(f"u{labels.itemsize}")  # as which a negative label is large: one pass finds both ends
+    if labels.size and np.maximum.reduce(unsigned, axis=None) >= logits.shape[-1]:
         raise ValueError(
             f"wanted labels from 0 to {logits.shape[-1] - 1}, as there are {logits.shape[-1]} classes; "
             f"got {labels.min()} to {labels.max()}"
@@ -122,7 +121,7 @@ cross_entropy_rows.defvjp(
 @op("p - y", domain=(REAL, REAL), cases=LABELLED)
 def softmax_minus_one_hot(logits, labels):
     """Softmax of each row, minus 1 at its label: the slope of the cross entropy."""
-    p = softmax(logits)
+    p = softmax.forward(logits)
     p[at_labels(np.asarray(labels))] -= 1
     return p
 

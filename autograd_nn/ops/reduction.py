@@ -82,8 +82,8 @@ def expand(y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
         return y  # a scalar, or done
     shape = shape_of(x)
     n = len(shape)
-    if axis == 0 or axis == -n:
-        return y  # a missing first axis broadcasts by itself
+    if axis == 0 or axis == -n or not n:
+        return y  # a missing first axis broadcasts by itself; a scalar, of which NumPy takes axis -1 too, has none
     reduced = {a % n for a in axis} if isinstance(axis, tuple) else {axis % n}
     return reshape(y, shape=tuple(1 if i in reduced else m for i, m in enumerate(shape)))
 
@@ -387,9 +387,9 @@ def prod(x, *, axis=None, keepdims=False):
 def prod_vjp(g, ans, x, axis, keepdims):
     """g times the product of the others: of those before times of those after each element."""
     shape = shape_of(x)
-    if not math.prod(shape):
-        return spread(g, x, axis, keepdims)
     n = len(shape)
+    if not n or not math.prod(shape):
+        return spread(g, x, axis, keepdims)
     reduced = tuple(range(n)) if axis is None else tuple(a % n for a in (axis if isinstance(axis, tuple) else (axis,)))
     order = reduced + tuple(i for i in range(n) if i not in reduced)
     rows = reshape(transpose(x, axes=order), shape=(-1, *(shape[i] for i in order[len(reduced) :])))

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import optree
 
 from ..graph import Graph, Node, dtype
+from ..nested import flatten, unflatten
+from ..nested import leaves as leaves_of
 from ..op import ITEM, Op
 from ..value import Value
 from .discrepancy import Discrepancy, Function, compare, data_of, kind, vjp
@@ -77,7 +78,7 @@ def check_grads(
     modes = (modes,) if isinstance(modes, str) else tuple(modes)
     if not modes or set(modes) - set(MODES):
         raise ValueError(f"check_grads wanted modes from {MODES}, got {modes!r}.")
-    leaves, spec = optree.tree_flatten(args, none_is_leaf=True)
+    leaves, spec = flatten(args, none_is_leaf=True)
     vary = [i for i, leaf in enumerate(leaves) if is_float(leaf)]
     if not vary:
         came = ", ".join(type(leaf).__name__ for leaf in leaves) or "no arguments"
@@ -88,7 +89,7 @@ def check_grads(
         full = list(leaves)
         for i, value in zip(vary, values, strict=True):
             full[i] = value
-        return results_of(f, f(*optree.tree_unflatten(spec, full)))
+        return results_of(f, f(*unflatten(spec, full)))
 
     names = argument_names(f, spec)
     names = [names[i] for i in vary]
@@ -122,7 +123,7 @@ def results_of(f: Any, out: Any) -> list[Any]:
     Raises:
         TypeError: if one holds no numbers.
     """
-    leaves = optree.tree_leaves(out)
+    leaves = leaves_of(out)
     for leaf in leaves:
         if not isinstance(leaf, Node) and kind(leaf) not in "biufc":
             raise TypeError(
@@ -152,7 +153,7 @@ def argument_names(f: Any, spec: Any) -> list[str]:
             return parameters[i].name
         return f"argument {i}"
 
-    return [first(a[0].entry) + "".join(entry.codify("") for entry in a[1:]) for a in optree.treespec_accessors(spec)]
+    return [first(a[0].entry) + "".join(entry.codify("") for entry in a[1:]) for a in spec.accessors()]
 
 
 def check_point(name: str, function: Function, arrays: list[Any]) -> None:

@@ -55,10 +55,13 @@ def hypothesis() -> Any:
 def composite(function: Callable[..., Any]) -> Callable[..., Any]:
     """Make a strategy of a function of `draw`, as Hypothesis's `composite` does, but import Hypothesis when called."""
 
+    @functools.cache
+    def made(module: Any) -> Callable[..., Any]:
+        return module.strategies.composite(function)
+
     @functools.wraps(function)
     def strategy(*args: Any, **kwargs: Any) -> Any:
-        made = hypothesis().strategies.composite(function)
-        return made(*args, **kwargs)
+        return made(hypothesis())(*args, **kwargs)
 
     return strategy
 
@@ -274,7 +277,7 @@ def random_graphs(draw: Any, ops: Sequence[Op] | None = None, *, max_steps: int 
         max_steps: the most steps.
     """
     st = hypothesis().strategies
-    pool = [op for op in (OPS.values() if ops is None else ops) if steps_of(op)]
+    pool = tuple([op for op in (OPS.values() if ops is None else ops) if steps_of(op)])
     leaves: list[Any] = []
     steps: list[tuple[Op, list[tuple[str, Any]], dict[str, Any], int | None]] = []
     results: list[Any] = []  # of steps
@@ -282,7 +285,7 @@ def random_graphs(draw: Any, ops: Sequence[Op] | None = None, *, max_steps: int 
 
     # "One more?" before each step, and not a number at the start: so Hypothesis can drop any step when it shrinks.
     for _ in range(max_steps):
-        if steps and draw(st.integers(0, 5)) == 0:
+        if steps and draw(st.integers(0, 20)) == 0:
             break
         data = {("step", j): x for j, x in enumerate(results)} | {("leaf", j): x for j, x in enumerate(leaves)}
         unused = {key: x for key, x in data.items() if key[0] == "step" and key not in used}
@@ -335,23 +338,30 @@ def random_graphs(draw: Any, ops: Sequence[Op] | None = None, *, max_steps: int 
     return graph
 
 
-def joining(pool: Sequence[Op], unused: dict[tuple[str, int], Any]) -> dict[Op, list[Case]]:
-    """Return the ops, with their cases, that can take a result which nothing uses yet."""
-    suitable: dict[tuple[Interval, bool, Any], bool] = {}
-    out: dict[Op, list[Case]] = {}
+@functools.cache
+def takers(pool: tuple[Op, ...], shape: tuple[int, ...] | None) -> tuple[tuple[Op, Case, Interval], ...]:
+    """Return every op and case that takes an argument of a shape (None: a Python float), and the argument's domain."""
+    found = []
+    like = 0.0 if shape is None else np.zeros(shape)
     for op in pool:
         for case in steps_of(op):
-            for x in unused.values():
-                here = reshaped(case, np.shape(x)) if op.elementwise and type(x) is not float else case
-                for i, argument in enumerate(here.arguments):
-                    if fits(x, argument, False):
-                        domain = domain_of(op, here, i)
-                        key = (domain, case.distinct, id(x))
-                        if key not in suitable:
-                            suitable[key] = suits(x, domain, case)
-                        if suitable[key]:
-                            out.setdefault(op, []).append(here)
-                            break
+            here = reshaped(case, shape) if op.elementwise and shape is not None else case
+            places = [i for i, argument in enumerate(here.arguments) if fits(like, argument, False)]
+            found += [(op, here, domain) for domain in {domain_of(op, here, i) for i in places}]
+    return tuple(found)
+
+
+def joining(pool: tuple[Op, ...], unused: dict[tuple[str, int], Any]) -> dict[Op, list[Case]]:
+    """Return the ops, with their cases, that can take a result which nothing uses yet."""
+    out: dict[Op, list[Case]] = {}
+    for x in unused.values():
+        suitable: dict[tuple[Interval, bool], bool] = {}
+        for op, case, domain in takers(pool, None if type(x) is float else np.shape(x)):
+            key = (domain, case.distinct)
+            if key not in suitable:
+                suitable[key] = suits(x, domain, case)
+            if suitable[key]:
+                out.setdefault(op, []).append(case)
     return out
 
 

@@ -477,3 +477,36 @@ def test_pieces_of_a_split_have_gradients_of_their_own():
 def test_errors_name_the_op_and_the_cure(f, message):
     with pytest.raises((ValueError, TypeError, IndexError), match=message):
         f(Value(X))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int16, np.uint64])
+@pytest.mark.parametrize("length", [120, 300])
+def test_small_integer_indices_do_not_overflow_in_the_gradient(dtype, length):
+    rows = np.array([100, 7, 119, 7]).astype(dtype)
+    weights = np.arange(1.0, 41.0).reshape(4, 10)
+    x = Value(np.ones((length, 10)))
+    for select in (lambda v: v[rows], lambda v: indexing.take(v, rows, axis=0)):
+        x.zero_grad()
+        (select(x) * weights).sum().backward()
+        assert np.array_equal(x.grad, scatter((length, 10), [100, 7, 119, 7], weights))
+    x.zero_grad()
+    (indexing.take_along_axis(x, rows[:, None], axis=0) * weights[:, :1]).sum().backward()
+    assert np.array_equal(x.grad[:, 0], scatter(length, [100, 7, 119, 7], weights[:, 0]))
+
+
+def test_negative_small_integers_count_from_the_end_in_the_gradient():
+    x = Value(np.ones((300, 2)))
+    x[np.array([-1, -100], np.int8)].sum().backward()
+    assert np.flatnonzero(x.grad[:, 0]).tolist() == [200, 299]
+
+
+@pytest.mark.parametrize(("dtype", "other"), [(np.float32, np.float64), (np.float16, np.float64), (np.float32, None)])
+def test_extremes_of_two_precisions_still_know_who_won(dtype, other):
+    """The result has the dtype of x, to which y is rounded: 0.1 is another number in float32."""
+    x = np.array([1.0, 2.0, 3.0], dtype)
+    y = Value(0.1) if other is None else Value(np.array(0.1, other))
+    x_leaf = Value(x)
+    out = x_leaf.at[1].min(y)
+    assert out.dtype == dtype
+    out.sum().backward()
+    assert x_leaf.grad.tolist() == [1.0, 0.0, 1.0] and y.grad == 1.0

@@ -226,3 +226,34 @@ def test_explicit_subscripts():
 def test_subscripts_that_do_not_fit(subscripts, error):
     with pytest.raises((ValueError, TypeError), match=error):
         einsum(array(2, 3), subscripts=subscripts)
+
+
+@pytest.mark.parametrize(
+    ("subscripts", "shapes"),
+    [
+        ("ij,ij->", [(2, 3), (1, 3)]),
+        ("ij,jk->ik", [(2, 1), (3, 4)]),
+        ("ij,ij->i", [(2, 3), (2, 1)]),
+        ("ij,j->", [(2, 3), (1,)]),
+        ("ij,ij,j->i", [(2, 1), (1, 3), (1,)]),
+    ],
+)
+def test_einsum_broadcasts_axes_of_length_1_that_are_summed(subscripts, shapes):
+    check_grads(lambda *xs: einsum(*xs, subscripts=subscripts), *[array(*shape) for shape in shapes])
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8])
+def test_small_constants_are_not_multiplied_among_themselves(dtype):
+    """NumPy begins with the two constants, where True + True is True and 100 · 100 is 16; and gets a wrong sum."""
+    one, many = np.ones((2, 30)), np.full((30, 30), 100).astype(dtype)
+    number = many[0, 0].astype(float)
+    x = Value(one)
+    y = multi_dot(x, many, many)
+    assert y.data.tolist() == (one * 30 * 30 * number**2)[:, :30].tolist()
+    y.sum().backward()
+    assert np.all(x.grad == 30 * 30 * number**2)
+    tall = Value(np.ones((5000, 30)))
+    y = einsum(tall, many, many, subscripts="ij,jk,kl->il")
+    assert np.all(y.data == 30 * 30 * number**2)
+    y.sum().backward()
+    assert np.all(tall.grad == 30 * 30 * number**2)

@@ -362,3 +362,14 @@ def test_truth_values_have_no_derivative():
         assert not out.requires_grad
         with pytest.raises(ValueError, match="does not change a little"):
             out.backward()
+
+
+@pytest.mark.parametrize("name", ["sum", "prod", "max", "min", "logsumexp", "nanmax", "nanmin"])
+@pytest.mark.parametrize("axis", [0, -1])
+@pytest.mark.parametrize("x", [2.0, np.array(2.0)], ids=["python", "0-d"])
+def test_a_scalar_has_an_axis_where_numpy_says_so(name, axis, x):
+    """NumPy's reductions take axis 0 and -1 of a scalar; the value and the slope are 2 and 1."""
+    v = Value(x)
+    y = OPS[name](v, axis=axis)
+    y.backward()
+    assert float(y) == pytest.approx(2.0) and float(v.grad) == 1.0
