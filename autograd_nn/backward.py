@@ -78,9 +78,12 @@ def backward(output: Node, seed: Any = None, *, retain: str = "all") -> None:
     table = walk([output], [check_seed(output, seed)], release=retain == "leaves")
     if not any(node.op is None for node in table):
         raise ValueError(why_no_gradient(output))
-    with _accumulating, np.errstate(all="ignore"):
-        sums = [g if node._grad is None else node._grad + g for node, g in table.items()]  # all that can fail
-        for node, g in zip(table, sums, strict=True):
+    with _accumulating:
+        again = [node for node in table if node._grad is not None]
+        if again:
+            with np.errstate(all="ignore"):
+                table.update([(node, node._grad + table[node]) for node in again])  # all that can fail, before any change
+        for node, g in table.items():
             node._grad = g
 
 
@@ -145,17 +148,22 @@ def walk(
             if create_graph:
                 ans = node if type(ans) is not tuple else tuple([ITEM(node, index=i) for i in range(len(ans))])
                 args = parents
-            vjps = op.vjps if not op.variadic else op.rules([p in reached for p in parents])
+            vjps = op.vjps
+            if op.joint is not None:
+                found = op.joint([p in reached for p in parents], g, ans, *args, **attrs)
             for position, p in enumerate(parents):
                 if not (p.requires_grad if everything else p in reached):
                     continue
-                rule = vjps[position]
-                if rule is None:
-                    continue
-                try:
-                    c = rule(g, ans, *args, **attrs) if attrs else rule(g, ans, *args)
-                except ArithmeticError:  # Python's floats raise where IEEE has inf or nan: ask NumPy's
-                    c = rule(*[np.float64(a) if type(a) is float else a for a in (g, ans, *args)], **attrs)
+                if op.joint is not None:
+                    c = found[position]
+                else:
+                    rule = op.rule(position) if op.variadic else vjps[position]
+                    if rule is None:
+                        continue
+                    try:
+                        c = rule(g, ans, *args, **attrs) if attrs else rule(g, ans, *args)
+                    except ArithmeticError:  # Python's floats raise where IEEE has inf or nan: ask NumPy's
+                        c = rule(*[np.float64(a) if type(a) is float else a for a in (g, ans, *args)], **attrs)
                 if op is ITEM:
                     table[p] = place(table.get(p), attrs["index"], c, len(p._data))
                     continue
@@ -222,11 +230,11 @@ def reach(outputs: Sequence[Node], inputs: Sequence[Node] | None, since: int = 0
 def fit(c: Any, p: Node, op: Op, position: int, create_graph: bool) -> Any:
     """Give a contribution the shape and dtype of its operand: sum over what was broadcast, and cast."""
     data = p._data
-    actual = c._data if isinstance(c, Node) else c
-    wanted = shape(data)
+    recorded = isinstance(c, Node)
+    wanted, actual = shape(data), c._data if recorded else c
     if shape(actual) != wanted:
         try:
-            c = sum_to(c, shape=wanted)
+            c = sum_to(c, shape=wanted) if recorded else sum_to.forward(c, shape=wanted)
         except ValueError as error:
             raise ValueError(
                 f"the rule of {op.name!r} for argument {position} returned a cotangent of shape {shape(actual)} for an "
@@ -235,11 +243,11 @@ def fit(c: Any, p: Node, op: Op, position: int, create_graph: bool) -> Any:
     if type(data) is float:
         if type(actual) is not float:
             c = cast(c, dtype="python")
-    elif (to := dtype(data)).kind in "fc" and (
-        type(actual) is float or dtype(actual) != to
-    ):  # never rounded to integers
-        c = cast(c, dtype=to.name)
-    if create_graph and not isinstance(c, Node):
+    else:
+        to = dtype(data)
+        if to.kind in "fc" and (type(actual) is float or dtype(actual) != to):  # never rounded to integers
+            c = cast(c, dtype=to.name)
+    if create_graph and not recorded:
         c = type(p).leaf(c)
     return c
 
@@ -295,7 +303,9 @@ def run_hooks(node: Node, g: Any) -> Any:
         if isinstance(g, Node) and isinstance(new, Node):
             g = new
             continue
-        array = converted(new._data if isinstance(new, Node) else new, dtype(g), "a hook's result for the gradient", node)
+        array = converted(
+            new._data if isinstance(new, Node) else new, dtype(g), "a hook's result for the gradient", node
+        )
         number = float(array) if type(node._data) is float else array
         g = type(node).leaf(number) if isinstance(g, Node) else number
     return g

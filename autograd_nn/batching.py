@@ -16,6 +16,7 @@ import numpy as np
 
 from .graph import dtype, shape
 from .op import Op
+from .ops import reduction
 from .ops import shape as shapes
 from .ops.product import explicit, matmul
 
@@ -377,6 +378,15 @@ def rows(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
     return op(*repeated(args, batched), **attrs)
 
 
+def cross_entropy(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
+    """`cross_entropy`: the samples' rows stay apart, so the mean or sum is taken afterwards."""
+    losses = op(*repeated(args, batched), reduction="none")
+    if attrs["reduction"] == "none" or len(shape(losses)) == 1:
+        return losses
+    reduce = reduction.mean if attrs["reduction"] == "mean" else reduction.sum
+    return reduce(losses, axis=tuple(range(1, len(shape(losses)))))
+
+
 def solve(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
     """`solve`, where a vector is a column."""
     a, b = args
@@ -499,7 +509,8 @@ SEVERAL = table(
     (vecdot, "vecdot"),
     (einsum, "einsum"),
     (recurrence, "recurrence"),
-    (rows, "cross_entropy_rows softmax_minus_one_hot"),
+    (rows, "softmax_minus_one_hot"),
+    (cross_entropy, "cross_entropy"),
     (solve, "solve"),
     (conv, "conv"),
     (along_axis, "take_along_axis place_along_axis"),

@@ -34,30 +34,11 @@ class FunctionOp(Op):
     ) -> None:
         super().__init__(forward, name=name, label=label, complex=True, results=results)
         self.pull = pull
+        self.joint = lambda wanted, g, ans, *args: [
+            zero_of(x) if want and c is None else c
+            for want, c, x in zip(wanted, pull(wanted, g, ans, args), args, strict=True)
+        ]
         self.body: Any = None
-
-    def rules(self, wanted: Sequence[bool]) -> Sequence[Callable[..., Any]]:
-        """Return the rules of one visit of a backward pass; the first one called computes the results of all."""
-        found: list[Any] = []
-
-        def rule(position: int) -> Callable[..., Any]:
-            def vjp(g: Any, ans: Any, *args: Any) -> Any:
-                if not found:
-                    found.extend(self.pull(wanted, g, ans, args))
-                return zero_of(args[position]) if found[position] is None else found[position]
-
-            return vjp
-
-        return [rule(i) for i in range(len(wanted))]
-
-    def rule(self, position: int) -> Callable[..., Any]:
-        """Return the rule for one operand, called as ``vjp(g, ans, *args)``."""
-
-        def vjp(g: Any, ans: Any, *args: Any) -> Any:
-            found = self.pull([i == position for i in range(len(args))], g, ans, args)[position]
-            return zero_of(args[position]) if found is None else found
-
-        return vjp
 
 
 def closed_over(outputs: Iterable[Any], since: int) -> list[Node]:

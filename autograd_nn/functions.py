@@ -15,7 +15,8 @@ import numpy as np
 
 from .graph import Node, dtype, shape
 from .ops import product
-from .ops.activation import cross_entropy_rows, log_softmax, softmax
+from .ops.activation import cross_entropy as cross_entropy_of_labels
+from .ops.activation import log_softmax, softmax
 from .ops.arithmetic import mul, square, subtract
 from .ops.comparison import where
 from .ops.convolution import conv, pool_max, pool_sum
@@ -309,13 +310,14 @@ def pool(called: str, axes: int, x: Any, size: Any, stride: Any, padding: Any) -
 
 def reduced(called: str, losses: Any, reduction: str) -> Any:
     """Return the mean or sum of the samples' losses, or these themselves."""
-    if reduction == "mean":
-        return mean(losses)
-    if reduction == "sum":
-        return sum_over(losses)
-    if reduction == "none":
-        return losses
-    raise ValueError(f"{called} wanted reduction='mean', 'sum' or 'none', got {reduction!r}.")
+    check_reduction(called, reduction)
+    return mean(losses) if reduction == "mean" else sum_over(losses) if reduction == "sum" else losses
+
+
+def check_reduction(called: str, reduction: str) -> None:
+    """Refuse words that name no reduction."""
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{called} wanted reduction='mean', 'sum' or 'none', got {reduction!r}.")
 
 
 def mse(prediction: Any, target: Any, *, reduction: str = "mean") -> Any:
@@ -372,7 +374,8 @@ def cross_entropy(logits: Any, labels: Any, *, reduction: str = "mean") -> Any:
     if shape(labels) == shape(logits) and shape(logits) and dtype(labels).kind == "f":
         check_probabilities(labels)
         return reduced("cross_entropy", -sum_over(mul(labels, log_softmax(logits)), axis=-1), reduction)
-    return reduced("cross_entropy", cross_entropy_rows(logits, labels), reduction)
+    check_reduction("cross_entropy", reduction)
+    return cross_entropy_of_labels(logits, labels, reduction=reduction)
 
 
 def check_probabilities(labels: Any) -> None:

@@ -39,6 +39,7 @@ class Op:
         defaults: the attributes with their default values.
         vjps: the rules, one for each array argument (one for all, told the position, if `variadic`); None where an
             argument has no derivative (masks, indices).
+        joint: one rule for all operands, see `defvjp_all`; None if there is one for each.
         differentiable: False for ops such as comparisons, whose results require no gradient.
         linear: linear in each of its array arguments taken alone, so that second derivatives in one of them vanish.
         numpy: the NumPy functions for which it stands in.
@@ -94,6 +95,7 @@ class Op:
         self.variadic = False
         self.batch: Callable[..., Any] | None = None
         self.vjps: tuple[Rule | None, ...] = ()
+        self.joint: Rule | None = None
         self.module = forward.__module__
         self.__doc__ = forward.__doc__
         self.__name__ = self.__qualname__ = self.name
@@ -143,16 +145,26 @@ class Op:
         self.batch = rule
         return self
 
+    def defvjp_all(self, rule: Rule) -> Op:
+        """State the derivative of a variadic op by one rule for all operands, where they share work.
+
+        ``rule(wanted, g, ans, *args, **attrs)`` returns a cotangent for each operand marked in ``wanted``; what it
+        returns for the others is not looked at.
+        """
+        self.joint = rule
+        return self
+
     def rule(self, position: int) -> Rule | None:
         """Return the rule for operand number `position`, called as ``vjp(g, ans, *args, **attrs)``."""
+        joint = self.joint
+        if joint is not None:
+            return lambda g, ans, *args, **attrs: joint(
+                [i == position for i in range(len(args))], g, ans, *args, **attrs
+            )[position]
         if not self.variadic:
             return self.vjps[position] if self.vjps else None
         vjp = self.vjps[0] if self.vjps else None
         return None if vjp is None else lambda *args, **attrs: vjp(position, *args, **attrs)
-
-    def rules(self, wanted: Sequence[bool]) -> Sequence[Rule | None]:
-        """Return the rule of each operand for one visit of a backward pass, which wants those marked in `wanted`."""
-        return [self.rule(i) for i in range(len(wanted))]
 
     def compute(self, *args: Any, **attrs: Any) -> Any:
         """Apply to arrays and numbers, recording nothing. Python numbers alone give a Python number.

@@ -103,6 +103,8 @@ class Value(Node):
         """
         if not callable(hook):
             raise TypeError(f"register_hook wanted a function of the gradient, got {type(hook).__name__}.")
+        if not self.requires_grad:
+            raise ValueError(f"a hook on {describe(self)} would never be called, since it requires no gradient.")
         self.hooks = (*(self.hooks or ()), hook)
         return Hook(self, hook)
 
@@ -307,10 +309,10 @@ class Value(Node):
         return comparison.greater_equal(self, other)
 
     def __eq__(self, other: Any) -> Self:  # type: ignore[override]  # elementwise, as in NumPy
-        return comparison.equal(self, other)
+        return NotImplemented if other is None or isinstance(other, str) else comparison.equal(self, other)
 
     def __ne__(self, other: Any) -> Self:  # type: ignore[override]  # elementwise, as in NumPy
-        return comparison.not_equal(self, other)
+        return NotImplemented if other is None or isinstance(other, str) else comparison.not_equal(self, other)
 
     def __invert__(self) -> Self:
         return comparison.bitwise_not(self)

@@ -533,7 +533,9 @@ def test_a_hook_gives_real_numbers_of_the_nodes_dtype():
     handle.remove()
     for result in (1j * np.ones(2), ["a", "b"]):
         handle = x.register_hook(lambda g, result=result: result)
-        with pytest.raises(TypeError, match=r"a hook's result for the gradient of Value.*wanted numbers of dtype float32"):
+        with pytest.raises(
+            TypeError, match=r"a hook's result for the gradient of Value.*wanted numbers of dtype float32"
+        ):
             x.sum().backward()
         handle.remove()
     with pytest.raises(TypeError, match="register_hook wanted a function of the gradient, got int"):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..domain import REAL, Case
+from ..graph import shape as shape_of
 from ..op import op
 from .elementary import exp
 from .reduction import sum as sum_over
 from .shape import expand_dims
 
-__all__ = ["cross_entropy_rows", "log_softmax", "softmax", "softmax_minus_one_hot"]
+__all__ = ["cross_entropy", "log_softmax", "softmax", "softmax_minus_one_hot"]
 
 ALONG_AXIS = (
     Case((3,)),
@@ -104,17 +107,38 @@ LABELLED = (
 )
 
 
-@op("-log p", domain=(REAL, REAL), cases=LABELLED)
-def cross_entropy_rows(logits, labels):
-    """-log softmax(logits)[label] for each row: logits (…, classes), integer labels (…). Finite for finite logits."""
+@op(
+    "-log p",
+    domain=(REAL, REAL),
+    cases=(
+        *LABELLED,
+        Case((3, 4), np.array([2, 0, 3]), reduction="mean"),
+        Case((2, 2, 3), np.array([[0, 2], [1, 1]]), reduction="mean"),
+        Case((3, 4), np.array([2, 0, 3]), reduction="sum"),
+    ),
+)
+def cross_entropy(logits, labels, *, reduction="none"):
+    """-log softmax(logits)[label] of each row, or their mean or sum: logits (…, classes), integer labels (…)."""
     labels = np.asarray(labels)
     z = shifted(logits, -1)
     check_labels(z, labels)
-    return np.log(np.add.reduce(np.exp(z), axis=-1)) - z[at_labels(labels)]
+    losses = np.log(np.add.reduce(np.exp(z), axis=-1)) - z[at_labels(labels)]
+    if reduction == "none":
+        return losses
+    total = np.add.reduce(losses, axis=None)
+    return total / labels.size if reduction == "mean" else total
 
 
-cross_entropy_rows.defvjp(
-    lambda g, ans, logits, labels: expand_dims(g, axis=-1) * softmax_minus_one_hot(logits, labels), None
+def weight(g, labels, reduction):
+    """The cotangent of each row's loss, as a column where rows differ."""
+    if reduction == "none":
+        return expand_dims(g, axis=-1)
+    return g / math.prod(shape_of(labels)) if reduction == "mean" else g
+
+
+cross_entropy.defvjp(
+    lambda g, ans, logits, labels, reduction: weight(g, labels, reduction) * softmax_minus_one_hot(logits, labels),
+    None,
 )
 
 

@@ -38,6 +38,13 @@ BILINEAR = {"linear": True, "complex": True}
 # products of matrices
 
 
+def times(x, y):
+    """x @ y. For two matrices ndarray.dot is the same BLAS call, half a microsecond sooner."""
+    if type(x) is np.ndarray is type(y) and x.ndim == 2 == y.ndim:
+        return x.dot(y)
+    return x @ y
+
+
 def rows(x):
     """All leading axes in one: (..., n) becomes (product, n)."""
     *lead, n = shape_of(x)
@@ -47,7 +54,7 @@ def rows(x):
 def matmul_left(g, ans, x, y):
     """d (x y) / dx: g yᵀ."""
     if x.ndim == 2 == y.ndim:
-        return g @ y.T
+        return times(g, y.T)
     if x.ndim == 1 == y.ndim:
         return g * y
     if y.ndim == 1:
@@ -60,7 +67,7 @@ def matmul_left(g, ans, x, y):
 def matmul_right(g, ans, x, y):
     """d (x y) / dy: xᵀ g; leading axes that y lacks are contracted at once, not summed afterwards."""
     if x.ndim == 2 == y.ndim:
-        return x.T @ g
+        return times(x.T, g)
     if x.ndim == 1 == y.ndim:
         return g * x
     if y.ndim == 1:
@@ -92,7 +99,7 @@ def matmul_right(g, ans, x, y):
 )
 def matmul(x, y):
     """Product of the last two axes; leading axes broadcast. A vector is a row on the left, a column on the right."""
-    return np.matmul(x, y)
+    return times(x, y) if type(x) is np.ndarray else np.matmul(x, y)
 
 
 matmul.defvjp(matmul_left, matmul_right)
@@ -112,14 +119,14 @@ matmul.defvjp(matmul_left, matmul_right)
 )
 def linear(x, w, b):
     """x w + b: x is (..., in_features), w (in_features, out_features), b (out_features,)."""
-    out = np.matmul(x, w)
+    out = times(x, w) if type(x) is np.ndarray else np.matmul(x, w)
     if len(shape_of(w)) != 2 or shape_of(b) not in (out.shape[-1:], ()):
         raise ValueError("wanted w of shape (in_features, out_features) and b of shape (out_features,)")
     return np.add(out, b, out=out) if out.dtype == getattr(b, "dtype", None) else out + b
 
 
 linear.defvjp(
-    lambda g, ans, x, w, b: g @ w.T,
+    lambda g, ans, x, w, b: times(g, w.T),
     lambda g, ans, x, w, b: matmul_right(g, ans, x, w),
     lambda g, ans, x, w, b: g,
 )

@@ -641,19 +641,26 @@ def concatenate(*xs, axis=0):
     return np.concatenate(xs, axis)
 
 
-def concatenate_vjp(position, g, ans, *xs, axis):
-    """Cut out the piece that came from one array."""
+def concatenate_vjp(wanted, g, ans, *xs, axis):
+    """Cut out the pieces that came from each array."""
     shapes = [shape_of(x) for x in xs]
-    here = shapes[position]
-    if axis is None:
-        lengths, at, ndim = [math.prod(s) for s in shapes], 0, 1
-    else:
-        lengths, at, ndim = [s[axis] for s in shapes], axis % len(here), len(here)
-    width = (sum(lengths[:position]), sum(lengths[position + 1 :]))
-    return reshape(crop(g, pad_width=tuple(width if i == at else (0, 0) for i in range(ndim))), shape=here)
+    at, ndim = (0, 1) if axis is None else (axis % len(shapes[0]), len(shapes[0]))
+    lengths = [math.prod(s) if axis is None else s[axis] for s in shapes]
+    return pieces(wanted, g, shapes, at, ndim, lengths)
 
 
-concatenate.defvjp(concatenate_vjp)
+def pieces(wanted, g, shapes, axis, ndim, lengths):
+    """Cut g along an axis into pieces of the given lengths and shapes; those not wanted are None."""
+    total, end, found = sum(lengths), 0, []
+    for want, length, shape in zip(wanted, lengths, shapes, strict=True):
+        width = [(0, 0)] * ndim
+        width[axis] = (end, total - end - length)
+        found.append(reshape(crop(g, pad_width=tuple(width)), shape=shape) if want else None)
+        end += length
+    return found
+
+
+concatenate.defvjp_all(concatenate_vjp)
 
 
 @op(
@@ -674,15 +681,13 @@ def stack(*xs, axis=0):
     return np.stack(xs, axis)
 
 
-def stack_vjp(position, g, ans, *xs, axis):
-    """Cut out one slice."""
-    shape = shape_of(ans)
-    widths = [(0, 0)] * len(shape)
-    widths[axis] = (position, len(xs) - position - 1)
-    return reshape(crop(g, pad_width=tuple(widths)), shape=shape_of(xs[position]))
+def stack_vjp(wanted, g, ans, *xs, axis):
+    """Cut out the slices."""
+    ndim = len(shape_of(ans))
+    return pieces(wanted, g, [shape_of(x) for x in xs], axis % ndim, ndim, [1] * len(xs))
 
 
-stack.defvjp(stack_vjp)
+stack.defvjp_all(stack_vjp)
 
 
 def hstack(*xs):

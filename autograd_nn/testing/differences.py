@@ -25,7 +25,9 @@ class Estimate(NamedTuple):
     error: float
 
 
-def derivative(phi: Callable[[float], float], *, eps: float = 2.0**-52, wanted: float = 1e-7) -> Estimate:
+def derivative(
+    phi: Callable[[float], float], *, eps: float = 2.0**-52, wanted: float = 1e-7, start: float = 1.0
+) -> Estimate:
     """Return the derivative of `phi` at 0 with an estimate of its error.
 
     Steps are h, h/2 and h/4, with h near eps^(1/7), where the errors of truncation and rounding balance. While the
@@ -35,13 +37,14 @@ def derivative(phi: Callable[[float], float], *, eps: float = 2.0**-52, wanted: 
         phi: a function of one number, of moderate size around 0.
         eps: relative rounding error of phi's values.
         wanted: relative error that is good enough to stop.
+        start: factor on the first step.
 
     >>> import math
     >>> value, error = derivative(lambda t: math.exp(2 * t))
     >>> abs(value - 2) < 1e-10, error < 1e-8
     (True, True)
     """
-    h = 2.0 * eps ** (1 / 7)
+    h = start * 2.0 * eps ** (1 / 7)
     best = Estimate(math.nan, math.inf)
     while h > 30 * eps:
         d1, d2, d3 = [(phi(step) - phi(-step)) / (2 * step) for step in (h, h / 2, h / 4)]

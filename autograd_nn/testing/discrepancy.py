@@ -156,9 +156,9 @@ class Comparison:
 
         return along
 
-    def numeric(self, i: int, v: Any, weights: Arrays, wanted: float = 1e-7) -> Estimate:
+    def numeric(self, i: int, v: Any, weights: Arrays, wanted: float = 1e-7, start: float = 1.0) -> Estimate:
         """Return weights · J v by central differences."""
-        return derivative(self.phi(i, v, weights), eps=self.eps, wanted=wanted)
+        return derivative(self.phi(i, v, weights), eps=self.eps, wanted=wanted, start=start)
 
     def leaves(self) -> list[Value]:
         """Return fresh Values of the arguments."""
@@ -295,8 +295,8 @@ def compare_first(
                 rule, size = at.analytic(mode, i, v, weights)
             if agree(rule, size, numeric, rtol, atol):
                 continue
-            # Central differences may have stopped too early: ask for more before accusing anybody.
-            numeric = at.numeric(i, v, weights, wanted=1e-12)
+            # Before accusing anybody look closer: from afar a staircase (floor) has the slope of a ramp.
+            numeric = at.numeric(i, v, weights, wanted=1e-12, start=1 / 64)
             if not agree(rule, size, numeric, rtol, atol):
                 return locate(at, Discrepancy(level, mode, i), v, weights)
     return None
@@ -307,7 +307,7 @@ def locate(at: Comparison, found: Discrepancy, v: Any, weights: Arrays) -> Discr
     i, mode = found.argument, found.mode
 
     def difference(v: Any, weights: Arrays) -> float:
-        gap = abs(at.analytic(mode, i, v, weights)[0] - at.numeric(i, v, weights, wanted=1e-9).value)
+        gap = abs(at.analytic(mode, i, v, weights)[0] - at.numeric(i, v, weights, 1e-9, 1 / 64).value)
         return gap if np.isfinite(gap) else np.inf
 
     def only(pieces: Arrays, places: list[tuple[int, int]]) -> Arrays:
@@ -349,7 +349,7 @@ def locate(at: Comparison, found: Discrepancy, v: Any, weights: Arrays) -> Discr
         output=j,
         output_element=index_of(at.outputs[j], m) if at.outputs else (),
         rule=at.analytic(mode, i, v, weights)[0],
-        numeric=at.numeric(i, v, weights, wanted=1e-9),
+        numeric=at.numeric(i, v, weights, 1e-9, 1 / 64),
         slopes=(left, right) if kink else None,
     )
 

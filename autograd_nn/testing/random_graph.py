@@ -97,13 +97,19 @@ class RandomGraph:
         return RandomGraph(tuple(values[x] for x in needed), (Step(step.op, operands, step.attrs, step.result),))
 
     def is_smooth(self) -> bool:
-        """Are the slopes on both sides equal, and sure, along a random line for each leaf?"""
+        """Are the slopes on both sides equal, and sure, along a random line for each operand of each step?
+
+        A step at a tie is not smooth even where the whole graph is: ``maximum(x, x)``.
+        """
         rng = np.random.default_rng(0)
         with np.errstate(all="ignore"):
-            return all(self.is_smooth_along(i, random_like(x, rng)) for i, x in enumerate(self.leaves))
+            parts = [self.alone(i) for i in range(len(self.steps))]
+            return all(
+                part.is_smooth_along(i, random_like(x, rng)) for part in parts for i, x in enumerate(part.leaves)
+            )
 
     def is_smooth_along(self, i: int, direction: Any) -> bool:
-        """Is the graph smooth when leaf number i moves along a direction?"""
+        """Is the sum over the sinks smooth when leaf number i moves along a direction?"""
 
         def along(t: float) -> float:
             return float(self(*[shifted(x, t, direction) if j == i else x for j, x in enumerate(self.leaves)]))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from autograd_nn import Value
-from autograd_nn.ops.activation import cross_entropy_rows, log_softmax, softmax, softmax_minus_one_hot
+from autograd_nn.ops.activation import cross_entropy, log_softmax, softmax, softmax_minus_one_hot
 from autograd_nn.ops.reduction import sum as sum_over
 from autograd_nn.transforms import grad, hessian
 
@@ -19,8 +19,8 @@ def test_worked_example():
     np.testing.assert_allclose(p, [0.6842, 0.1098, 0.2061], atol=5e-5)
     assert p.sum() == pytest.approx(1.0, abs=1e-15)
     for label, loss in enumerate([0.3795, 2.2095, 1.5795]):
-        assert cross_entropy_rows(OUTPUTS, np.array(label)) == pytest.approx(loss, abs=5e-5)
-    slope = grad(lambda x: cross_entropy_rows(x, np.array(0)))(OUTPUTS)
+        assert cross_entropy(OUTPUTS, np.array(label)) == pytest.approx(loss, abs=5e-5)
+    slope = grad(lambda x: cross_entropy(x, np.array(0)))(OUTPUTS)
     np.testing.assert_allclose(slope, [-0.3158, 0.1098, 0.2061], atol=5e-5)
     np.testing.assert_allclose(softmax_minus_one_hot(OUTPUTS, np.array(0)), slope)
 
@@ -32,14 +32,14 @@ def test_a_constant_changes_nothing():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_finite_at_a_thousand(dtype):
     x = Value(np.array([[1000.0, -1000.0, 0.0], [-1000.0, -1000.0, -1000.0]]), dtype=dtype)
-    for f in (softmax, log_softmax, lambda x: cross_entropy_rows(x, np.array([1, 0]))):
+    for f in (softmax, log_softmax, lambda x: cross_entropy(x, np.array([1, 0]))):
         x.zero_grad()
         y = f(x)
         y.backward(np.ones(y.shape, dtype))
         assert np.isfinite(y.data).all()
         assert np.isfinite(x.grad).all()
         assert x.grad.dtype == dtype
-    assert cross_entropy_rows(x, np.array([1, 0])).data[0] == 2000.0
+    assert cross_entropy(x, np.array([1, 0])).data[0] == 2000.0
 
 
 def test_log_softmax_where_softmax_underflows():
@@ -59,13 +59,13 @@ def test_masked_elements_get_nothing():
 
 def test_hessian_of_the_cross_entropy_is_the_covariance_of_one_draw():
     p = softmax(OUTPUTS)
-    h = hessian(lambda x: cross_entropy_rows(x, np.array(2)))(OUTPUTS)
+    h = hessian(lambda x: cross_entropy(x, np.array(2)))(OUTPUTS)
     np.testing.assert_allclose(h, np.diag(p) - np.outer(p, p), rtol=1e-12, atol=1e-15)
 
 
 def test_fused_loss_equals_its_parts():
     x, labels = np.random.default_rng(0).standard_normal((5, 4)), np.array([0, 3, 1, 1, 2])
-    fused = grad(lambda x: sum_over(cross_entropy_rows(x, labels)))(x)
+    fused = grad(lambda x: sum_over(cross_entropy(x, labels)))(x)
     parts = grad(lambda x: -sum_over(log_softmax(x)[np.arange(5), labels]))(x)
     np.testing.assert_allclose(fused, parts, rtol=1e-12, atol=1e-15)
 
@@ -82,4 +82,4 @@ def test_fused_loss_equals_its_parts():
 )
 def test_labels_that_do_not_fit(labels, kind, error):
     with pytest.raises(kind, match=error):
-        cross_entropy_rows(Value(np.zeros((2, 3))), labels)
+        cross_entropy(Value(np.zeros((2, 3))), labels)

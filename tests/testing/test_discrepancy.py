@@ -63,3 +63,10 @@ def test_a_gradient_of_another_shape_is_a_problem():
 
 def test_infinite_limits_stay_where_they_are():
     assert compare(lambda v: [OPS["minimum"](v[0], v[1])], [np.array([1.0, 2.0]), np.array([np.inf, 1.0])]) is None
+
+
+def test_a_staircase_is_not_taken_for_a_ramp():
+    """At these steps (4, 2 and 1 stairs) central differences look like those of a straight line."""
+    h = 2.0 * 2.0 ** (-52 / 7)
+    stairs = 4.0 / h
+    assert compare(lambda v: [OPS["floor"](v[0] * stairs + 0.5)], [0.0]) is None
