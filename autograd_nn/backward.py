@@ -82,7 +82,7 @@ def backward(output: Node, seed: Any = None, *, retain: str = "all") -> None:
         again = [node for node in table if node._grad is not None]
         if again:
             with np.errstate(all="ignore"):
-                table.update([(node, node._grad + table[node]) for node in again])  # all that can fail, before any change
+                table.update([(node, node._grad + table[node]) for node in again])  # what can fail, before any change
         for node, g in table.items():
             node._grad = g
 

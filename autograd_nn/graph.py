@@ -196,7 +196,8 @@ class Node:
             )
         old = self._data
         if type(new) is np.ndarray is type(old) and new.shape == old.shape and new.dtype == old.dtype:
-            return self.assign(new.copy())
+            self.assign(new.copy())
+            return
         if isinstance(new, Node):
             raise TypeError(
                 f".data of {describe(self)} takes an array, not a Value: write `p.data = other.data`, or inside "

@@ -20,10 +20,10 @@ def _numpy_does_not_warn():
         yield
 
 
-def here(offset=0):
-    """The line of the caller, as it stands in a message."""
+def line_above():
+    """The line before the call, as it stands in a message."""
     frame = inspect.currentframe().f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno + offset}"
+    return f"{frame.f_code.co_filename}:{frame.f_lineno - 1}"
 
 
 def caught(f, kind=NonFiniteError):
@@ -37,8 +37,10 @@ def caught(f, kind=NonFiniteError):
 
 def test_every_node_knows_its_line():
     with debug():
-        x = Value(2.0); line = here()  # noqa: E702
-        y = np.exp(x) * 3; other = here()  # noqa: E702
+        x = Value(2.0)
+        line = line_above()
+        y = np.exp(x) * 3
+        other = line_above()
     assert x.source is not None
     assert "{}:{}".format(*x.source[:2]) == line
     assert x.source[2].startswith("x = Value(2.0)")
@@ -49,8 +51,10 @@ def test_every_node_knows_its_line():
 def test_both_lines_of_stale_data():
     with debug():
         x = Value([1.0, 2.0], name="x")
-        y = (x * x).sum(); used = here()  # noqa: E702
-        x.data = [3.0, 4.0]; assigned = here()  # noqa: E702
+        y = (x * x).sum()
+        used = line_above()
+        x.data = [3.0, 4.0]
+        assigned = line_above()
         with pytest.raises(ValueError, match="assigned to") as found:
             y.backward()
     text = str(found.value)
@@ -72,7 +76,8 @@ def test_the_first_op_is_named_with_line_path_and_cure():
     x = Value([1.0, 0.0, 2.0], name="x")
 
     def f():
-        y = np.log(x); f.line = here()  # noqa: E702
+        y = np.log(x)
+        f.line = line_above()
         ((y * 2).sum() + 1).backward()
 
     text = caught(f)
@@ -193,7 +198,8 @@ def test_where_and_its_cure():
     x = Value([1.0, 0.0], name="x")
 
     def wrong():
-        y = anp.where(x > 0, np.log(x), 0.0); wrong.line = here()  # noqa: E702
+        y = anp.where(x > 0, np.log(x), 0.0)
+        wrong.line = line_above()
         y.sum().backward()
 
     text = caught(wrong)
@@ -253,7 +259,8 @@ def test_retain_leaves():
 def test_a_broken_promise():
     array = np.ones(3)
     with debug():
-        x = Value(array, copy=False, name="x"); line = here()  # noqa: E702
+        x = Value(array, copy=False, name="x")
+        line = line_above()
         y = (x * x).sum()
         array[0] = 5.0
         with pytest.raises(ValueError, match=r"'x'.*written to") as found:

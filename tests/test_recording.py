@@ -35,7 +35,6 @@ def test_lifting():
 def test_what_was_there_before_is_not_gone_through():
     """A gradient inside a long computation costs as much as its own function, not as what came before."""
 
-
     def measure(before):
         x = Value(1.0)
         for _ in range(before):
