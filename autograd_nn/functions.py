@@ -1,4 +1,4 @@
-"""Functions of neural networks, made of ops: layers without parameters, activations, losses.
+"""Functions of neural networks, made of ops: layers without parameters, activations, losses; and special functions.
 
 They take Values and arrays alike and hold no derivative rule. Images are (batch, channels, height, width), weights of
 a linear map (in_features, out_features), filters (filters, channels, height, width). Losses return the mean over the
@@ -19,13 +19,44 @@ from .ops.activation import cross_entropy as cross_entropy_of_labels
 from .ops.activation import log_softmax, softmax
 from .ops.arithmetic import mul, square, subtract
 from .ops.comparison import where
-from .ops.convolution import conv, pool_max, pool_sum
+from .ops.convolution import conv, fold, pool_max, pool_sum, unfold
 from .ops.elementary import absolute, relu, sigmoid, sqrt, tanh
 from .ops.indexing import take_along_axis
 from .ops.reduction import logsumexp, mean
 from .ops.reduction import sum as sum_over
 from .ops.shape import pad, reshape, squeeze
-from .ops.special import elu, gelu, leaky_relu, log_sigmoid, silu, softplus, softsign
+from .ops.sorting import topk
+from .ops.special import (
+    digamma,
+    elu,
+    entr,
+    erf,
+    erfc,
+    erfcinv,
+    erfcx,
+    erfinv,
+    gamma,
+    gelu,
+    i0,
+    i0e,
+    i1,
+    i1e,
+    leaky_relu,
+    lgamma,
+    log_ndtr,
+    log_sigmoid,
+    logit,
+    ndtr,
+    ndtri,
+    normal_pdf,
+    polygamma,
+    silu,
+    sinc,
+    softplus,
+    softsign,
+    xlog1py,
+    xlogy,
+)
 
 __all__ = [
     "avg_pool1d",
@@ -35,29 +66,54 @@ __all__ = [
     "conv2d",
     "conv3d",
     "cross_entropy",
+    "digamma",
     "dropout",
     "elu",
+    "entr",
+    "erf",
+    "erfc",
+    "erfcinv",
+    "erfcx",
+    "erfinv",
     "flatten",
+    "fold",
+    "gamma",
     "gelu",
     "huber",
+    "i0",
+    "i0e",
+    "i1",
+    "i1e",
     "leaky_relu",
+    "lgamma",
     "linear",
+    "log_ndtr",
     "log_sigmoid",
     "log_softmax",
+    "logit",
     "logsumexp",
     "max_pool1d",
     "max_pool2d",
     "mse",
+    "ndtr",
+    "ndtri",
     "nll_loss",
+    "normal_pdf",
     "normalize",
     "one_hot",
+    "polygamma",
     "relu",
     "sigmoid",
     "silu",
+    "sinc",
     "softmax",
     "softplus",
     "softsign",
     "tanh",
+    "topk",
+    "unfold",
+    "xlog1py",
+    "xlogy",
 ]
 
 # maps

@@ -386,6 +386,22 @@ def rule_on_arrays_equals_rule_on_nodes(op: Op, case: Case, dtype: Any) -> str |
     return None
 
 
+@law("float64")
+def joint_rule_serves_each_operand_alone(op: Op, case: Case, dtype: Any) -> str | None:
+    """A rule for all operands gives an operand the same when no other is wanted."""
+    if op.joint is None:
+        return None
+    args = make(op, case, dtype)
+    together = pulled(op, args, case.attrs)
+    for i, wanted in enumerate(together):
+        values = [Value.leaf(a, requires_grad=i == j) for j, a in enumerate(args)]
+        outputs = results(op(*values, **case.attrs))
+        (alone,) = cotangents(outputs, [values[i]], seeds_for(outputs))
+        if not close(alone, wanted, 4):
+            return f"argument {name_of(op, i)} alone gets {show(alone)}, together with the others {show(wanted)}"
+    return None
+
+
 def apply_rule(op: Op, i: int, gs: Sequence[Any], ans: Any, args: Sequence[Any], attrs: dict[str, Any]) -> Any:
     """Call the rule for argument number i as the walk does."""
     g = tuple(gs) if op.results else gs[0]
@@ -498,9 +514,9 @@ def is_documented(op: Op) -> str | None:
     """An op has a docstring, rules for its arguments, and a domain for all of them or for each."""
     if not (op.__doc__ or "").strip():
         return "it has no docstring"
-    if op.differentiable and not op.vjps:
+    if op.differentiable and not op.vjps and op.joint is None:
         return "it has no rule: call .defvjp(…), or say differentiable=False"
-    if not op.differentiable and op.vjps:
+    if not op.differentiable and (op.vjps or op.joint is not None):
         return "it says differentiable=False, and has rules"
     if not op.variadic and op.vjps and len(op.vjps) != len(op.args):
         return f"it has {len(op.vjps)} rules for {len(op.args)} arguments"

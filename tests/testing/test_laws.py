@@ -70,6 +70,17 @@ def forgets_to_sum(x, y):
     return x * np.reshape(y, (-1, 1))
 
 
+def side_by_side(*xs):
+    """Planted."""
+    return np.concatenate(xs)
+
+
+def cut(wanted, g, ans, *xs):
+    """Right if all are wanted; else the places are off."""
+    ends = np.cumsum([np.size(data(x)) * want for x, want in zip(xs, wanted, strict=True)])
+    return [g[int(end) - np.size(data(x)) : int(end)] for x, end in zip(xs, ends, strict=True)]
+
+
 def ignores_strides(x):
     return np.frombuffer(x.tobytes("A"), x.dtype).reshape(x.shape) if isinstance(x, np.ndarray) else x
 
@@ -150,6 +161,11 @@ PLANTED = {
         ),
         "rule_on_arrays_equals_rule_on_nodes",
         "on nodes",
+    ),
+    "joint rule": (
+        Op(side_by_side, name="planted", cases=(Case((2,), (3,)),)).defvjp_all(cut),
+        "joint_rule_serves_each_operand_alone",
+        "argument 'xs1' alone",
     ),
     "no rule, but dependent": (
         make(lambda x, y: x * y, lambda g, ans, x, y: g * y, None, cases=BINARY),
