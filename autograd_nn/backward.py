@@ -148,7 +148,7 @@ def walk(
             if create_graph:
                 ans = node if type(ans) is not tuple else tuple([ITEM(node, index=i) for i in range(len(ans))])
                 args = parents
-            vjps = op.vjps
+            vjps, found = op.vjps, ()
             if op.joint is not None:
                 found = op.joint([p in reached for p in parents], g, ans, *args, **attrs)
             for position, p in enumerate(parents):

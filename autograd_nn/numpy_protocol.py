@@ -227,8 +227,9 @@ def refuse_in_place(called: str, given: dict[str, Any], known: Iterable[str] = (
         if type(value) is tuple and all(v is None for v in value):
             continue
         raise TypeError(
-            f"{called}(…, {n}=…) cannot take a Value: a Value is never written in place. Leave {n} out and use the "
-            "result; to replace some elements write x.at[index].set(y) or where(mask, y, x)."
+            f"{called}(…, {n}=…) cannot take a Value: a Value is never written in place, and an array that is "
+            f"forgets where its numbers came from. Drop {n}= and use the result (for `a += v` write `a = a + v`); to "
+            "replace some elements write x.at[index].set(y) or where(mask, y, x)."
         )
 
 

@@ -12,6 +12,7 @@ any order. No rule mentions broadcasting or dtypes: the walk in `autograd_nn.bac
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -267,7 +268,7 @@ class Op:
 
         Graphs of single numbers consist of little else (figures in benchmarks/README.md).
         """
-        cls = type(x)
+        cls: Any = type(x)
         if type(x._data) is float and modes.current is None and cls.interpreter is None:
             if type(y) is cls:
                 parents = (x, y)
@@ -316,10 +317,14 @@ class Op:
                 f"Arrays are positional, everything else goes by keyword: {self.name}{self.__signature__}."
             )
         names = [self.args[0][1:] + str(i) for i in range(len(args))] if self.variadic else self.args
-        came = ", ".join(f"{n}: {'x'.join(map(str, shape(a))) or 'scalar'}" for n, a in zip(names, args, strict=False))
+        came = ", ".join(f"{n}: {shape(a) or 'scalar'}" for n, a in zip(names, args, strict=False))
         given = "".join(f", {k}={v!r}" for k, v in attrs.items())
-        text = str(error).rstrip(".")
+        text = str(error).rstrip(". ").removeprefix(f"{self.name}: ")
         hint = next((advice for part, advice in ADVICE if part in text), "")
+        if hint is MATMUL and self.name not in ("matmul", "linear", "dot", "multi_dot"):
+            hint = " Axes that belong together must have the same length."
+        text = NO_ROOM.sub(r"\1", CORE.sub(r"has an axis of length \1 where \2 was wanted", text))
+        text = OPERAND.sub(lambda found: names[int(found[1])] if int(found[1]) < len(names) else found[0], text)
         kind = TypeError if isinstance(error, TypeError) else IndexError if type(error) is IndexError else ValueError
         if isinstance(error, np.linalg.LinAlgError):
             kind = np.linalg.LinAlgError
@@ -334,6 +339,11 @@ class Op:
 
 PYTHON_NUMBERS = frozenset((float, int, bool, complex))
 
+# NumPy's words for what generalized ufuncs such as matmul refuse, in which a beginner finds no sense.
+CORE = re.compile(r"has a mismatch in its core dimension \d+, with gufunc signature .*\(size (\d+) is different from (\d+)\)")
+NO_ROOM = re.compile(r"(does not have enough dimensions \(has \d+), gufunc core with signature .* requires \d+")
+OPERAND = re.compile(r"(?:\w+: )?Input operand (\d+)")
+
 MATMUL = " The last axis of the first must equal the second-last of the other: transpose one with .T?"
 ADVICE = (
     (
@@ -344,6 +354,7 @@ ADVICE = (
     ("not aligned", MATMUL),
     ("cannot reshape", " The number of elements must stay the same; one length may be -1."),
     ("out of bounds", " Axes and indices count from 0, or backwards from -1."),
+    ("enough dimensions", " A product with a single number is x * y; insert an axis with x[np.newaxis]."),
     ("must be 2-dimensional", " Add axes with x[np.newaxis] or reshape."),
 )
 
@@ -367,7 +378,7 @@ def constant_data(op: Op, x: Any) -> Any:
         raise TypeError(f"{op.name}: wanted a Value, an array or a number, got {type(x).__name__} {x!r}.")
     if isinstance(x, (list, tuple)) and any(isinstance(item, Node) for item in x):
         raise TypeError(
-            f"{op.name}: wanted a Value, an array or a number, got a {type(x).__name__} of Values: stack(…) joins them."
+            f"{op.name}: wanted a Value, an array or a number, got a {type(x).__name__} of Values: np.stack(…) joins them."
         )
     if isinstance(x, np.ndarray) and hasattr(x, "mask"):
         raise TypeError(f"{op.name}: wanted an array without a mask, got {type(x).__name__}. {UNMASK}")
@@ -376,7 +387,10 @@ def constant_data(op: Op, x: Any) -> Any:
     except ValueError as error:
         raise TypeError(f"{op.name}: wanted an array of numbers, got a ragged {type(x).__name__}: {error}") from error
     if array.dtype.kind not in "biufc":
-        raise TypeError(f"{op.name}: wanted an array of numbers, got dtype {array.dtype} from {type(x).__name__}.")
+        raise TypeError(
+            f"{op.name}: wanted an array of numbers, got dtype {array.dtype} from {type(x).__name__}: convert "
+            "it first, as in np.array(x, dtype=float)."
+        )
     return array
 
 

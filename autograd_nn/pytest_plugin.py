@@ -1,10 +1,11 @@
 """The pytest plugin: fixtures for gradient checks, and ``--gradcheck-examples``. pytest finds it by its entry point.
 
 It imports Hypothesis only when a strategy is made or the option is given, so that projects that use neither do not pay
-for it.
+for it. ::
 
     def test_my_layer(check_grads):
         check_grads(my_layer, np.ones((2, 3)))
+
 
     @given(st.data())
     def test_my_loss(autograd_strategies, data):

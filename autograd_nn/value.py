@@ -308,10 +308,10 @@ class Value(Node):
     def __ge__(self, other: Any) -> Self:
         return comparison.greater_equal(self, other)
 
-    def __eq__(self, other: Any) -> Self:  # type: ignore[override]  # elementwise, as in NumPy
+    def __eq__(self, other: Any) -> Any:  # type: ignore[override]  # elementwise, as in NumPy
         return NotImplemented if other is None or isinstance(other, str) else comparison.equal(self, other)
 
-    def __ne__(self, other: Any) -> Self:  # type: ignore[override]  # elementwise, as in NumPy
+    def __ne__(self, other: Any) -> Any:  # type: ignore[override]  # elementwise, as in NumPy
         return NotImplemented if other is None or isinstance(other, str) else comparison.not_equal(self, other)
 
     def __invert__(self) -> Self:
@@ -521,8 +521,14 @@ class Value(Node):
         return product.dot(self, other)
 
     def astype(self, dtype: Any) -> Self:
-        """Converted to a dtype; differentiable between floating point types."""
+        """Converted to a dtype; differentiable between floating point types.
+
+        Raises:
+            TypeError: if it is no dtype of numbers or truth values.
+        """
         dtype = np.dtype(dtype)
+        if dtype.kind not in "biufc":
+            raise TypeError(f"astype wanted a dtype of numbers, got {dtype}: write v.data.astype({str(dtype)!r}).")
         return shape.cast(self, dtype=dtype.name) if dtype.kind in "fc" else shape.cast_discrete(self, dtype=dtype.name)
 
     # protocols
@@ -558,9 +564,15 @@ def zero_grad(*values: Value) -> None:
     >>> zero_grad(x)
     >>> x.grad is None
     True
+
+    Raises:
+        TypeError: if one of them is no Value.
     """
     for value in values:
-        value.zero_grad()
+        if not isinstance(value, Node):
+            spread = ": write zero_grad(*parameters), with a star" if isinstance(value, (list, tuple)) else ""
+            raise TypeError(f"zero_grad wanted Values, got {type(value).__name__}{spread}.")
+        value._grad = None
 
 
 def own(x: Any) -> Any:
@@ -586,16 +598,16 @@ def leaf_data(x: Any, dtype: Any, requires_grad: bool, copy: bool) -> Any:
     if isinstance(x, (list, tuple)) and any(isinstance(item, Node) for item in x):
         raise TypeError(
             f"Value wanted numbers, got a {type(x).__name__} of Values, which would be cut out of their graph: "
-            "stack(…) joins them."
+            "np.stack(…) joins them."
         )
     if isinstance(x, np.ndarray) and hasattr(x, "mask"):
         raise TypeError(f"Value wanted an array without a mask, got {type(x).__name__}. {UNMASK}")
     try:
         array = np.array(x, dtype=dtype, copy=True if copy else None, subok=False)
     except (ValueError, TypeError) as error:
-        what = "rows of different lengths" if "inhomogeneous" in str(error) else str(error)
+        what = "with rows of different lengths" if "inhomogeneous" in str(error) else f"({error})"
         raise TypeError(
-            f"Value wanted a number, an array or nested lists of equal length, got {type(x).__name__} with {what}."
+            f"Value wanted a number, an array or nested lists of equal length, got {type(x).__name__} {what}."
         ) from error
     if array.dtype.kind not in "biufc":
         raise TypeError(f"Value wanted numbers, got dtype {array.dtype} from {type(x).__name__}: convert them first.")

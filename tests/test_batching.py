@@ -15,6 +15,7 @@ SIZE = 3
 
 
 CASES = [pytest.param(op, case, id=f"{op.name}-{i}") for op in OPS.values() for i, case in enumerate(op.cases)]
+SMOOTH = [param for param in CASES if param.values[0].differentiable and param.values[1].order > 0]
 
 
 def arrays(op, case, rng):
@@ -70,11 +71,11 @@ def test_values_equal_a_loop(op, case):
             same(y, np.stack([np.asarray(c) for c in column]), op)
 
 
-@pytest.mark.parametrize(("op", "case"), CASES)
+@pytest.mark.parametrize(("op", "case"), SMOOTH)
 def test_gradients_equal_a_loop(op, case):
     """Of each sample, inside of vmap; and of all of them, outside."""
     stacked = batches(op, case)
-    if not op.differentiable or case.order == 0 or any(s.size == 0 for s in stacked):
+    if any(s.size == 0 for s in stacked):
         pytest.skip("nothing to differentiate")
     wanted = [i for i, s in enumerate(stacked) if s.dtype.kind == "f"]
 

@@ -127,9 +127,9 @@ def test_attributes_must_be_named_in_the_signature():
         (
             lambda x: OPS["reshape"](x, shape=(5,)),
             ValueError,
-            r"reshape: cannot.*x: 2x3.*shape=\(5,\).*must stay the same",
+            r"reshape: cannot.*x: \(2, 3\).*shape=\(5,\).*must stay the same",
         ),
-        (lambda x: OPS["matmul"](x, np.ones((2, 2))), ValueError, r"matmul: .*x: 2x3, y: 2x2.*\.T"),
+        (lambda x: OPS["matmul"](x, np.ones((2, 2))), ValueError, r"matmul: .*x: \(2, 3\), y: \(2, 2\).*\.T"),
     ],
 )
 @pytest.mark.parametrize("kind", [Value, np.asarray], ids=["Value", "array"])

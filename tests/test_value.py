@@ -262,11 +262,11 @@ class TestOperands:
             f(Value([1.0, 2.0]), other)
 
     def test_shapes_that_do_not_broadcast(self):
-        with pytest.raises(ValueError, match=r"mul: .*Got x: 3, y: 4.*must be equal or 1"):
+        with pytest.raises(ValueError, match=r"mul: .*Got x: \(3,\), y: \(4,\).*must be equal or 1"):
             Value(np.ones(3)) * Value(np.ones(4))
 
     def test_axis_out_of_range(self):
-        with pytest.raises(ValueError, match=r"sum: axis 2 is out of bounds.*x: 2x3, axis=2"):
+        with pytest.raises(ValueError, match=r"sum: axis 2 is out of bounds.*x: \(2, 3\), axis=2"):
             Value(np.ones((2, 3))).sum(2)
 
     def test_arrays_on_the_left_do_not_loop(self):
@@ -345,3 +345,96 @@ class TestChoiceOfPythonNumbers:
         y = np.maximum(0, v)
         (y * 0.3).backward()
         assert y.grad == 0.3 and v.grad == 0.15
+
+
+ARRAY = np.array([[1.5, -2.0, 0.5], [3.0, 0.25, -1.0]])
+
+
+class TestMethods:
+    """Each method gives what NumPy gives, and records."""
+
+    @pytest.mark.parametrize(
+        ("ours", "numpys"),
+        [
+            (lambda v: v.exp(), np.exp),
+            (lambda v: v.sin(), np.sin),
+            (lambda v: v.cos(), np.cos),
+            (lambda v: v.tanh(), np.tanh),
+            (lambda v: v.abs(), np.abs),
+            (lambda v: v.relu(), lambda x: np.maximum(x, 0)),
+            (lambda v: v.clip(-1.0, 1.0), lambda x: x.clip(-1.0, 1.0)),
+            (lambda v: v.round(1), lambda x: x.round(1)),
+            (lambda v: v.conj(), np.conj),
+            (lambda v: v.real, np.real),
+            (lambda v: v.imag, np.imag),
+            (lambda v: v.sum(0), lambda x: x.sum(0)),
+            (lambda v: v.mean(1, keepdims=True), lambda x: x.mean(1, keepdims=True)),
+            (lambda v: v.prod(0), lambda x: x.prod(0)),
+            (lambda v: v.max(1), lambda x: x.max(1)),
+            (lambda v: v.min((0, 1)), lambda x: x.min((0, 1))),
+            (lambda v: v.var(0, ddof=1), lambda x: x.var(0, ddof=1)),
+            (lambda v: v.std(1), lambda x: x.std(1)),
+            (lambda v: v.cumsum(1), lambda x: x.cumsum(1)),
+            (lambda v: v.cumprod(0), lambda x: x.cumprod(0)),
+            (lambda v: v.sort(0), lambda x: np.sort(x, 0)),
+            (lambda v: v.T, lambda x: x.T),
+            (lambda v: v.mT, lambda x: x.mT),
+            (lambda v: v.reshape(3, -1), lambda x: x.reshape(3, -1)),
+            (lambda v: v.ravel(), lambda x: x.ravel()),
+            (lambda v: v.flatten(), lambda x: x.flatten()),
+            (lambda v: v.transpose(1, 0), lambda x: x.transpose(1, 0)),
+            (lambda v: v.swapaxes(0, 1), lambda x: x.swapaxes(0, 1)),
+            (lambda v: v[:1].squeeze(0), lambda x: x[:1].squeeze(0)),
+            (lambda v: v.repeat(2, 1), lambda x: x.repeat(2, 1)),
+            (lambda v: v.take([2, 0], 1), lambda x: x.take([2, 0], 1)),
+            (lambda v: v.diagonal(1), lambda x: x.diagonal(1)),
+            (lambda v: v.trace(), lambda x: x.trace()),
+            (lambda v: v.dot(ARRAY.T), lambda x: x.dot(ARRAY.T)),
+            (lambda v: v @ ARRAY.T, lambda x: x @ ARRAY.T),
+            (lambda v: ARRAY.T.tolist() @ v, lambda x: ARRAY.T @ x),
+            (lambda v: +v, lambda x: x),
+            (lambda v: v % 0.7, lambda x: x % 0.7),
+            (lambda v: 0.7 % v, lambda x: 0.7 % x),
+            (lambda v: v // 0.7, lambda x: x // 0.7),
+            (lambda v: 0.7 // v, lambda x: 0.7 // x),
+            (lambda v: divmod(v, 0.7)[1], lambda x: divmod(x, 0.7)[1]),
+            (lambda v: divmod(0.7, v)[0], lambda x: divmod(0.7, x)[0]),
+            (lambda v: (v - ARRAY.mean()) ** 3, lambda x: (x - ARRAY.mean()) ** 3),
+            (lambda v: abs(v), abs),
+        ],
+    )
+    def test_equal_numpys(self, ours, numpys):
+        y = ours(Value(ARRAY))
+        assert y.requires_grad
+        np.testing.assert_allclose(y.data, numpys(ARRAY), rtol=1e-15)
+
+    @pytest.mark.parametrize(
+        ("ours", "numpys"),
+        [
+            (lambda v: v.argmax(1), lambda x: x.argmax(1)),
+            (lambda v: v.argmin(0), lambda x: x.argmin(0)),
+            (lambda v: v.argsort(1), lambda x: x.argsort(1)),
+            (lambda v: (v > 0).any(0), lambda x: (x > 0).any(0)),
+            (lambda v: (v > 0).all(1), lambda x: (x > 0).all(1)),
+            (lambda v: (v > 0) & (v < 1), lambda x: (x > 0) & (x < 1)),
+            (lambda v: (v >= 0) | (v <= -1), lambda x: (x >= 0) | (x <= -1)),
+            (lambda v: ~(v > 0) ^ (v < 1), lambda x: ~(x > 0) ^ (x < 1)),
+        ],
+    )
+    def test_without_derivative(self, ours, numpys):
+        y = ours(Value(ARRAY))
+        assert not y.requires_grad
+        np.testing.assert_array_equal(y.data, numpys(ARRAY))
+
+    def test_complex_number(self):
+        v = Value(np.array([1 + 2j]))
+        assert complex(v) == 1 + 2j and v.real.item() == 1.0 and v.imag.item() == 2.0
+
+    def test_comparison_with_none_is_false(self):
+        assert (Value([1.0]) == None) is False  # noqa: E711
+        assert (Value([1.0]) != None) is True  # noqa: E711
+        assert Value(1.0) not in [None]
+
+    def test_a_hook_that_would_never_be_called_is_refused(self):
+        with pytest.raises(ValueError, match="would never be called"):
+            Value([1.0], requires_grad=False).register_hook(print)

@@ -245,7 +245,15 @@ def remainder(x, y):
 remainder.defvjp(lambda g, ans, x, y: g, lambda g, ans, x, y: -g * floor_divide(x, y))
 
 
-@op("fmod", numpy=np.fmod, scalar=math.fmod, domain=(REAL, NONZERO), formula="x - y * trunc(x / y)", **REAL_OP)
+@op(
+    "fmod",
+    numpy=np.fmod,
+    scalar=math.fmod,
+    domain=(REAL, NONZERO),
+    kinks="at the jumps that of the side away from 0",
+    formula="x - y * trunc(x / y)",
+    **REAL_OP,
+)
 def fmod(x, y):
     """x - y trunc(x / y): what is left of the division, with the sign of x. Derivatives 1 and -trunc(x / y)."""
     return np.fmod(x, y)

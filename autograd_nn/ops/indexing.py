@@ -316,6 +316,9 @@ class At:
     def __getitem__(self, key: Any) -> Selection:
         return Selection(self.x, key)
 
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"x.at has no {name!r}: it wanted an index first, x.at[index].{name}(…).", name=name, obj=self)
+
 
 class Selection:
     """``x.at[key]``: elements of x chosen by an index. Its methods return x with these elements changed.
