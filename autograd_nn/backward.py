@@ -120,6 +120,7 @@ def walk(
     everything = inputs is None and not since  # then requires_grad says whether a node is reached, and says it sooner
     table: dict[Node, Any] = {}
     array = np.ndarray
+    own: set[Node] = set()  # nodes whose cotangent is an array of this pass alone, which can be added to in place
     for node, seed in zip(outputs, seeds, strict=True):
         if node in reached:
             seed = type(node).leaf(seed) if create_graph and not isinstance(seed, Node) else seed
@@ -153,6 +154,14 @@ def walk(
                 found = op.joint([p in reached for p in parents], g, ans, *args, **attrs)
             for position, p in enumerate(parents):
                 if not (p.requires_grad if everything else p in reached):
+                    continue
+                pieces = op.accumulate is not None and len(parents) == 1 and type(p._data) is array
+                if pieces and not create_graph and observe is None:
+                    if p not in own:
+                        own.add(p)
+                        before = table.get(p)
+                        table[p] = np.zeros(p._data.shape, p._data.dtype) if before is None else before.copy()
+                    op.accumulate(table[p], g, *args, **attrs)
                     continue
                 if op.joint is not None:
                     c = found[position]

@@ -41,6 +41,7 @@ class Op:
         vjps: the rules, one for each array argument (one for all, told the position, if `variadic`); None where an
             argument has no derivative (masks, indices).
         joint: one rule for all operands, see `defvjp_all`; None if there is one for each.
+        accumulate: adds the cotangent of the only operand to an array in place, see `defaccumulate`; or None.
         differentiable: False for ops such as comparisons, whose results require no gradient.
         linear: linear in each of its array arguments taken alone, so that second derivatives in one of them vanish.
         numpy: the NumPy functions for which it stands in.
@@ -97,6 +98,7 @@ class Op:
         self.batch: Callable[..., Any] | None = None
         self.vjps: tuple[Rule | None, ...] = ()
         self.joint: Rule | None = None
+        self.accumulate: Rule | None = None
         self.module = forward.__module__
         self.__doc__ = forward.__doc__
         self.__name__ = self.__qualname__ = self.name
@@ -153,6 +155,15 @@ class Op:
         returns for the others is not looked at.
         """
         self.joint = rule
+        return self
+
+    def defaccumulate(self, rule: Rule) -> Op:
+        """State how to add the cotangent of the only operand to an array in place, where that is less than the whole.
+
+        ``rule(total, g, *args, **attrs)``; equal to ``total += vjp(g, ans, *args, **attrs)``. The walk uses it on
+        arrays, so that n pieces of an array cost n pieces, and not n arrays of zeros.
+        """
+        self.accumulate = rule
         return self
 
     def rule(self, position: int) -> Rule | None:
@@ -340,7 +351,9 @@ class Op:
 PYTHON_NUMBERS = frozenset((float, int, bool, complex))
 
 # NumPy's words for what generalized ufuncs such as matmul refuse, in which a beginner finds no sense.
-CORE = re.compile(r"has a mismatch in its core dimension \d+, with gufunc signature .*\(size (\d+) is different from (\d+)\)")
+CORE = re.compile(
+    r"has a mismatch in its core dimension \d+, with gufunc signature .*\(size (\d+) is different from (\d+)\)"
+)
 NO_ROOM = re.compile(r"(does not have enough dimensions \(has \d+), gufunc core with signature .* requires \d+")
 OPERAND = re.compile(r"(?:\w+: )?Input operand (\d+)")
 
@@ -378,7 +391,7 @@ def constant_data(op: Op, x: Any) -> Any:
         raise TypeError(f"{op.name}: wanted a Value, an array or a number, got {type(x).__name__} {x!r}.")
     if isinstance(x, (list, tuple)) and any(isinstance(item, Node) for item in x):
         raise TypeError(
-            f"{op.name}: wanted a Value, an array or a number, got a {type(x).__name__} of Values: np.stack(…) joins them."
+            f"{op.name}: wanted a Value, an array or a number, got a {type(x).__name__} of Values: np.stack joins them."
         )
     if isinstance(x, np.ndarray) and hasattr(x, "mask"):
         raise TypeError(f"{op.name}: wanted an array without a mask, got {type(x).__name__}. {UNMASK}")

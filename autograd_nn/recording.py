@@ -208,7 +208,7 @@ def zero(node: Node, lift: bool) -> Any:
 def seed_like(x: Node, v: Any) -> Any:
     """Return a tangent or vector of the type of x, or raise."""
     if shape(v) != x.shape:
-        raise ValueError(f"wanted a vector of the shape of the argument, {x.shape}, got {shape(v)}.")
+        raise ValueError(f"a tangent, or a vector of hvp, wanted the shape of its argument, {x.shape}, got {shape(v)}.")
     return v
 
 

@@ -528,7 +528,9 @@ class Value(Node):
         """
         dtype = np.dtype(dtype)
         if dtype.kind not in "biufc":
-            raise TypeError(f"astype wanted a dtype of numbers, got {dtype}: write v.data.astype({str(dtype)!r}).")
+            raise TypeError(
+                f"astype wanted a dtype of numbers, got {dtype}: write v.data.astype(…), outside the graph."
+            )
         return shape.cast(self, dtype=dtype.name) if dtype.kind in "fc" else shape.cast_discrete(self, dtype=dtype.name)
 
     # protocols

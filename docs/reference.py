@@ -14,14 +14,18 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+from sphinx.pycode import ModuleAnalyzer
 
 import autograd_nn
 from autograd_nn import OPS, Op
+from autograd_nn.visualize import RenderError
 
 OP_PAGE = """\
 Every operation that has a node of its own in a graph, read from `autograd_nn.OPS`. Functions composed of them are in
 the API reference. *Domain* is the open set on which the rule is an ordinary derivative; *kinks* say what the rule
-returns elsewhere. Arrays are positional arguments, attributes go by keyword.
+returns elsewhere. Ops with ℂ beside it take complex numbers too, the others refuse them. Arrays are positional arguments, attributes go by keyword.
 
 """
 FOR_USERS = (
@@ -36,6 +40,7 @@ FOR_USERS = (
     "autograd_nn.transforms",
     "autograd_nn.visualize",
 )
+TITLES = {"fft": "Fourier transforms", "linalg": "Linear algebra", "op": "Results of ops that return several"}
 NOT_A_PAGE = ("autograd_nn.ops", "autograd_nn.__main__")  # ops have the table
 
 
@@ -45,6 +50,7 @@ def write(folder: Path) -> None:
     pages["index.rst"] = index([name.removesuffix(".rst") for name in pages])
     pages["ops.rst"] = op_page()
     folder.mkdir(exist_ok=True)
+    draw_examples(folder)
     for old in folder.glob("*.rst"):
         if old.name not in pages:
             old.unlink()
@@ -95,7 +101,7 @@ def module_page(module: ModuleType) -> str:
     text += f".. currentmodule:: {module.__name__}\n\n" + "\n".join(defined)
     if collected:
         rows = (
-            (link(name, thing), f"``{home(name, thing)}``", first_line(thing) or "–")
+            (link(name, thing), f"``{home(name, thing)}``", first_line(thing) or comment(name, thing) or "–")
             for name, thing in sorted(collected, key=lambda c: c[0].lower())
         )
         text += "\n" + table(("name", "written in", "what it is"), rows, (20, 25, 55))
@@ -112,7 +118,7 @@ def op_page() -> str:
         if not name.startswith("autograd_nn."):
             continue  # an op of the user's
         title = name.rpartition(".")[2]
-        text += heading(title.capitalize(), "-") + first_paragraph(importlib.import_module(name)) + "\n\n"
+        text += heading(TITLES.get(title, title.capitalize()), "-") + first_paragraph(importlib.import_module(name)) + "\n\n"
         text += table(("op", "NumPy", "arguments", "domain", "what it is"), map(op_row, ops), (15, 16, 17, 14, 38))
     return text
 
@@ -124,6 +130,8 @@ def op_row(op: Op) -> tuple[str, ...]:
     attrs = [f"{key}={op.defaults[key]!r}" if key in op.defaults else key for key in attributes(op)]
     arguments = f"``({', '.join([*op.args, *(['*'] if attrs and not op.variadic else []), *attrs])})``"
     domain = ", ".join(dict.fromkeys(str(interval) for interval in op.domain))
+    if op.complex:
+        domain += "; ℂ"
     about = first_line(op)
     if not op.differentiable:
         about += " *No derivative.*"
@@ -180,6 +188,27 @@ def first_paragraph(thing: object) -> str:
 def first_line(thing: object) -> str:
     """Return the first paragraph as reStructuredText."""
     return inline(first_paragraph(thing))
+
+
+def comment(name: str, thing: object) -> str:
+    """Return the first sentence of the string that follows a constant in the code: data has no docstring."""
+    module = home(name, thing)
+    found = ModuleAnalyzer.for_module(module).find_attr_docs().get(("", name), [""])
+    return inline(" ".join(found).partition(". ")[0].strip())
+
+
+def draw_examples(folder: Path) -> None:
+    """Run the code of the page on pictures and keep its drawing as `neuron.svg`, with `neuron.inc` to show it."""
+    page = (folder.parent / "pictures.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], names)  # noqa: S102  (our own page)
+    drawing = names["drawing"]
+    picture = ".. image:: generated/neuron.svg\n   :alt: the graph of a neuron; the outline below says the same in words\n"
+    try:
+        drawing.save(folder / "neuron.svg")
+    except RenderError as error:
+        picture = f"(No picture here: {escape(str(error))})\n"
+    (folder / "neuron.inc").write_text(picture, encoding="utf-8")
 
 
 MARKUP = re.compile(r"(:\w+:)?``?[^`]+``?|(?<![\w*])(\*\*?)(?=[\w\"])[^*`]*[\w.\"]\2(?![\w*])")

@@ -208,6 +208,12 @@ def place(*operands, key, shape):
     return out
 
 
+def add_at(total, g, x, *, key):
+    """Add g at an index without index arrays."""
+    total[read(key, ())] += g
+
+
+getitem.defaccumulate(add_at)
 getitem.defvjp(lambda position, g, ans, x, *indices, key: place(g, *indices, key=key, shape=shape_of(x)))
 place.defvjp(lambda position, g, ans, x, *indices, key, shape: getitem(g, *indices, key=key))
 
@@ -317,7 +323,9 @@ class At:
         return Selection(self.x, key)
 
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"x.at has no {name!r}: it wanted an index first, x.at[index].{name}(…).", name=name, obj=self)
+        raise AttributeError(
+            f"x.at has no {name!r}: it wanted an index first, x.at[index].{name}(…).", name=name, obj=self
+        )
 
 
 class Selection:

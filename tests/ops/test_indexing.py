@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from autograd_nn import Graph, Value, cotangents
+from autograd_nn import OPS, Graph, Value, cotangents
 from autograd_nn.ops import indexing
 from autograd_nn.testing import check_grads
 
@@ -510,3 +510,21 @@ def test_extremes_of_two_precisions_still_know_who_won(dtype, other):
     assert out.dtype == dtype
     out.sum().backward()
     assert x_leaf.grad.tolist() == [1.0, 0.0, 1.0] and y.grad == 1.0
+
+
+@pytest.mark.parametrize("op", [op for op in OPS.values() if op.accumulate is not None], ids=lambda op: op.name)
+def test_accumulating_equals_adding_what_the_rule_gives(op):
+    rng = np.random.default_rng(0)
+    compared = 0
+    for case in op.cases:
+        args = case.make(op.domain, rng)
+        if len(args) > 1 or type(args[0]) is float:
+            continue
+        g = rng.normal(size=np.shape(op(*args, **case.attrs)))
+        before = rng.normal(size=args[0].shape)
+        total = before.copy()
+        op.accumulate(total, g, *args, **case.attrs)
+        whole = op.rule(0)(g, None, *args, **case.attrs)
+        np.testing.assert_array_equal(total, before + whole)
+        compared += 1
+    assert compared > 3
