@@ -149,7 +149,8 @@ def walk(
             if create_graph:
                 ans = node if type(ans) is not tuple else tuple([ITEM(node, index=i) for i in range(len(ans))])
                 args = parents
-            vjps, found = op.vjps, ()
+            vjps: Any = op.vjps
+            found: Any = ()
             if op.joint is not None:
                 found = op.joint([p in reached for p in parents], g, ans, *args, **attrs)
             for position, p in enumerate(parents):

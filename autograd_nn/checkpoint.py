@@ -14,7 +14,7 @@ import numpy as np
 
 from . import nested
 from .backward import cotangents
-from .closure import FunctionOp, closed_over, is_recording, leaf_like
+from .closure import FunctionOp, check_same, closed_over, is_recording, leaf_like
 from .graph import Node, clock, mode
 from .ops.shape import alias
 from .value import Value
@@ -138,25 +138,9 @@ def recompute(
         outputs = flat(fresh)
         outputs = [outputs[i] for i in kept]
         for y, before in zip(outputs, answers, strict=True):
-            check_same(y, before)
+            check_same("checkpoint", y, before)
         inputs = [x for x, want in zip((*fresh, *used), wanted, strict=True) if want]
         if not create_graph:
             seeds = [s._data for s in seeds]
         found = iter(cotangents(outputs, inputs, seeds, create_graph=create_graph, since=start))
         return [next(found) if want else None for want in wanted]
-
-
-def check_same(y: Node, before: Any) -> None:
-    """Refuse a function that gives another result when it is called again."""
-    before = before._data if isinstance(before, Node) else before
-    if y.level:
-        return  # in a vmap, which has no numbers to compare
-    tolerance = 1e-3 if y.dtype.itemsize // (2 if y.dtype.kind == "c" else 1) < 8 else 1e-6
-    if y.shape != np.shape(before) or not np.allclose(y._data, before, tolerance, tolerance, equal_nan=True):
-        raise ValueError(
-            "checkpoint: the function gave another result when it was computed again in the backward pass, so "
-            "its gradient "
-            "would be wrong. If it draws random numbers, draw them outside and pass them as an argument; if it "
-            "uses an array or "
-            "a Value that has changed since, pass that as an argument too."
-        )

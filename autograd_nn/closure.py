@@ -16,7 +16,7 @@ from .graph import Node, dtype, modes, shape
 from .op import Op
 from .value import Value
 
-__all__ = ["FunctionOp", "closed_over", "is_recording", "leaf_like", "zero_of"]
+__all__ = ["FunctionOp", "check_same", "closed_over", "is_recording", "leaf_like", "zero_of"]
 
 Pull = Callable[..., Sequence[Any]]
 
@@ -71,3 +71,24 @@ def zero_of(x: Any) -> Any:
     """Return a zero of the shape and dtype of an array, a number or a node."""
     data = x._data if isinstance(x, Node) else x
     return 0.0 if type(data) is float else np.zeros(shape(data), dtype(data))
+
+
+def check_same(what: str, y: Any, before: Any) -> None:
+    """Refuse a function that gives another result when it is computed again.
+
+    Raises:
+        ValueError: if y is not, to rounding, the result that it gave before.
+    """
+    if isinstance(y, Node) and y.level:
+        return  # in a vmap, which has no numbers to compare
+    new, old = (x._data if isinstance(x, Node) else x for x in (y, before))
+    if np.array_equal(new, old):
+        return
+    kind = dtype(new)
+    tolerance = 1e-3 if kind.itemsize // (2 if kind.kind == "c" else 1) < 8 else 1e-6
+    if shape(new) != shape(old) or not np.allclose(new, old, tolerance, tolerance, equal_nan=True):
+        raise ValueError(
+            f"{what}: the function gave another result when it was computed again in the backward pass, so its "
+            "gradient would be wrong. If it draws random numbers, draw them outside and pass them as an argument; if "
+            "it uses an array or a Value that has changed since, pass that as an argument too."
+        )

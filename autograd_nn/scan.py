@@ -15,7 +15,7 @@ import numpy as np
 
 from . import nested
 from .backward import cotangents
-from .closure import FunctionOp, closed_over, is_recording, zero_of
+from .closure import FunctionOp, check_same, closed_over, is_recording, zero_of
 from .graph import Graph, Node, clock, dtype, mode, no_grad, shape
 from .ops.shape import alias, cast, stack
 from .value import Value
@@ -40,14 +40,16 @@ def scan(
     Carries, inputs and outputs may be nested tuples, lists and dicts of arrays.
 
     Args:
-        f: one step. The carry keeps its structure, shapes and dtypes.
+        f: one step. The carry keeps its structure, shapes and dtypes. It must give the same results when it is called
+            again, as it is in the backward pass: random masks are drawn outside, and are part of xs.
         init: the first carry.
         xs: inputs, steps along axis 0; None if there are none.
         length: the number of steps; needed if there are no inputs.
         reverse: go from the last step to the first; outputs stay in the order of the inputs.
 
     Raises:
-        TypeError, ValueError: if f does not return a pair, if the carry changes, or if lengths differ.
+        TypeError, ValueError: if f does not return a pair, if the carry changes, or if lengths differ; in the backward
+            pass, if f gave other results.
 
     >>> import numpy as np
     >>> from autograd_nn import scan
@@ -256,22 +258,32 @@ class Loop:
         g_last, g_ys, g_sums, g_carries = self.split(g)
         carries = self.split(ans)[3]
         create_graph = any(isinstance(x, Node) for x in (*g, *args))
+        last, ys, _, kept = self.split([x._data if isinstance(x, Node) else x for x in ans])
+
+        def results_of(t: int) -> list[Any]:
+            after = t - 1 if self.reverse else t + 1
+            return [*([c[after] for c in kept] if 0 <= after < self.count else last), *[y[t] for y in ys]]
 
         def back(gs: list[Any], values: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:
             parts = np.cumsum([0, self.carries, len(inputs), self.outputs, self.carries])
             cs, xs, gys, gcs = (values[i:j] for i, j in pairwise(parts))
-            found = self.pull_step(cs, xs, [*gs, *gys, *g_sums])
+            found = self.pull_step(cs, xs, [*gs, *gys, *g_sums], results_of(int(values[-1]._data)))
             new = [c + extra for c, extra in zip(found[: self.carries], gcs, strict=True)]
             return new, found[self.carries : self.carries + len(inputs)], found[self.carries + len(inputs) :]
 
         if not self.count:
             return [*g_last, *[None] * (len(inputs) + len(used))]
+        operands = [*carries, *inputs, *g_ys, *g_carries, np.arange(self.count)]
         with mode(recording=create_graph):
-            first, gxs, sums = run(back, g_last, [*carries, *inputs, *g_ys, *g_carries], self.count, not self.reverse)
+            first, gxs, sums = run(back, g_last, operands, self.count, not self.reverse)
         return [*first, *gxs, *sums]
 
-    def pull_step(self, cs: list[Any], xs: list[Any], seeds: list[Any]) -> list[Any]:
-        """Run one step again and return the cotangents of its carries, its inputs and what it uses."""
+    def pull_step(self, cs: list[Any], xs: list[Any], seeds: list[Any], before: list[Any]) -> list[Any]:
+        """Run one step again and return the cotangents of its carries, its inputs and what it uses.
+
+        Raises:
+            ValueError: if its results are not those that it gave before.
+        """
         create_graph = is_recording() or any(isinstance(x, Node) and x.level for x in (*seeds, *cs, *xs))
         with mode(recording=True):
             start = next(clock)
@@ -279,6 +291,8 @@ class Loop:
             for x in fresh:
                 x.requires_grad = x.dtype.kind in "fc"
             new, ys, terms = self.step(fresh[: self.carries], fresh[self.carries :])
+            for y, result in zip((*new, *ys), before, strict=True):
+                check_same("scan", y, result)
             pairs = [
                 (y, s)
                 for y, s in zip((*new, *ys, *terms), seeds, strict=True)

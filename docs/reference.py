@@ -25,9 +25,16 @@ from autograd_nn.visualize import RenderError
 OP_PAGE = """\
 Every operation that has a node of its own in a graph, read from `autograd_nn.OPS`. Functions composed of them are in
 the API reference. *Domain* is the open set on which the rule is an ordinary derivative; *kinks* say what the rule
-returns elsewhere. Ops with ℂ beside it take complex numbers too, the others refuse them. Arrays are positional arguments, attributes go by keyword.
+returns elsewhere. Ops with ℂ beside their domain take complex numbers too, the others refuse them. Arrays are
+positional arguments, attributes go by keyword.
 
 """
+WIDE = """\
+.. raw:: html
+
+   <style>.content { width: min(64em, 100%); }</style>
+
+"""  # five columns do not fit the width of a page of prose
 FOR_USERS = (
     "autograd_nn",
     "autograd_nn.functions",
@@ -93,7 +100,7 @@ def module_page(module: ModuleType) -> str:
             defined.append(f".. autoclass:: {name}\n   :members:\n")
         elif at_home and inspect.isroutine(thing):
             defined.append(f".. autofunction:: {name}\n")
-        elif is_data(thing) and home(name, thing) == module.__name__:
+        elif is_data(thing) and home(name, thing) == module.__name__ and comment(name, thing):
             defined.append(f".. autodata:: {name}\n   :no-value:\n")
         else:
             collected.append((name, thing))
@@ -101,7 +108,7 @@ def module_page(module: ModuleType) -> str:
     text += f".. currentmodule:: {module.__name__}\n\n" + "\n".join(defined)
     if collected:
         rows = (
-            (link(name, thing), f"``{home(name, thing)}``", first_line(thing) or comment(name, thing) or "–")
+            (link(name, thing), f"``{home(name, thing)}``", first_line(thing) or comment(name, thing) or value(thing))
             for name, thing in sorted(collected, key=lambda c: c[0].lower())
         )
         text += "\n" + table(("name", "written in", "what it is"), rows, (20, 25, 55))
@@ -110,7 +117,7 @@ def module_page(module: ModuleType) -> str:
 
 def op_page() -> str:
     """Return the table of ops, one section for each file in ``ops/``."""
-    text = heading("Operations", "=") + OP_PAGE
+    text = heading("Operations", "=") + OP_PAGE + WIDE
     by_module: dict[str, list[Op]] = {}
     for op in OPS.values():
         by_module.setdefault(op.module, []).append(op)
@@ -118,7 +125,8 @@ def op_page() -> str:
         if not name.startswith("autograd_nn."):
             continue  # an op of the user's
         title = name.rpartition(".")[2]
-        text += heading(TITLES.get(title, title.capitalize()), "-") + first_paragraph(importlib.import_module(name)) + "\n\n"
+        text += heading(TITLES.get(title, title.capitalize()), "-")
+        text += first_paragraph(importlib.import_module(name)) + "\n\n"
         text += table(("op", "NumPy", "arguments", "domain", "what it is"), map(op_row, ops), (15, 16, 17, 14, 38))
     return text
 
@@ -197,13 +205,18 @@ def comment(name: str, thing: object) -> str:
     return inline(" ".join(found).partition(". ")[0].strip())
 
 
+def value(thing: object) -> str:
+    """Return a constant as it is written, if that is short."""
+    return f"``{thing}``" if is_data(thing) and len(str(thing)) < 40 else "–"
+
+
 def draw_examples(folder: Path) -> None:
     """Run the code of the page on pictures and keep its drawing as `neuron.svg`, with `neuron.inc` to show it."""
     page = (folder.parent / "pictures.md").read_text(encoding="utf-8")
     names: dict[str, Any] = {}
     exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], names)  # noqa: S102  (our own page)
     drawing = names["drawing"]
-    picture = ".. image:: generated/neuron.svg\n   :alt: the graph of a neuron; the outline below says the same in words\n"
+    picture = ".. image:: generated/neuron.svg\n   :alt: the graph of a neuron; the outline below says the same\n"
     try:
         drawing.save(folder / "neuron.svg")
     except RenderError as error:
@@ -229,6 +242,10 @@ def inline(text: str) -> str:
 
 def tidy_docstring(lines: list[str]) -> None:
     """Do the same, in place, with a docstring whose sections are directives and fields by now; its examples stay."""
+    for i, line in enumerate(lines):
+        if line.startswith(":type: "):  # napoleon's reading of a property that begins with words and a colon
+            lines[0] = f"{line.removeprefix(':type: ')}: {lines[0]}"
+            lines[i] = ""
     example = False
     for i, line in enumerate(lines):
         example = line.strip() != "" and (example or line.lstrip().startswith(">>>"))

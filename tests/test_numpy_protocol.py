@@ -468,6 +468,12 @@ def refusals():
     }
 
 
+def test_an_array_does_not_become_a_value_in_place():
+    array = np.ones(3)
+    with pytest.raises(TypeError, match=r"for `a \+= v` write `a = a \+ v`"):
+        array += Value(2.0)
+
+
 @pytest.mark.parametrize("which", refusals())
 def test_out_and_where_name_what_to_write(which):
     with pytest.raises(TypeError, match=r"never written in place.*x\.at\[index\]\.set\(y\)"):

@@ -153,6 +153,22 @@ def test_assigning_to_what_was_used_is_caught():
         c.sum().backward()
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_step_that_gives_other_results_in_the_backward_pass_is_refused(reverse):
+    rng, mask = np.random.default_rng(0), np.ones(3)
+    drawn = scan(lambda h, x: (h * x * rng.random(3), None), Value(H), X, reverse=reverse)[0].sum()
+    only_outputs = scan(lambda h, x: (h, h * rng.random(3)), Value(H), X, reverse=reverse)[1].sum()
+    overwritten = scan(lambda h, x: (h * x * mask, None), Value(H), X, reverse=reverse)[0].sum()
+    mask[:] = 5.0
+    for y in (drawn, only_outputs, overwritten):
+        with pytest.raises(ValueError, match="scan: .*draw them outside"):
+            y.backward()
+    masks = rng.random(X.shape)
+    h = Value(H)
+    scan(lambda h, xm: (h * xm[0] * xm[1], None), h, (X, masks), reverse=reverse)[0].sum().backward()
+    np.testing.assert_allclose(h.grad, np.prod(X * masks, axis=0), rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [

@@ -220,6 +220,18 @@ class TestIdentityAndCopies:
         with pytest.raises(ValueError, match="floating point data, got int64"):
             Value([1], dtype=np.int64, requires_grad=False).requires_grad_()
 
+    @pytest.mark.parametrize(
+        ("call", "text"),
+        [
+            (lambda v: zero_grad([v]), r"zero_grad wanted Values, got list: write zero_grad\(\*parameters\)"),
+            (lambda v: zero_grad(v, 1.0), "zero_grad wanted Values, got float"),
+            (lambda v: v.astype(str), r"astype wanted a dtype of numbers, got <U0: write v\.data\.astype"),
+        ],
+    )
+    def test_what_is_no_value_or_no_number_is_refused(self, call, text):
+        with pytest.raises(TypeError, match=text):
+            call(Value(1.0))
+
     def test_zero_grad_of_several(self):
         a, b = Value(1.0), Value(2.0)
         (a * b).backward()

@@ -205,15 +205,18 @@ def cause(function: Function, arrays: list[Any], found: Discrepancy) -> tuple[Op
     leaves = [Value.leaf(x, requires_grad=True) for x in arrays]
     outputs = function.record(leaves)
     graphs = [outputs]
-    for _ in range(found.order - 1):  # the rules are made of ops too, and one of those may be wrong
-        graphs.append(vjp(graphs[-1], leaves, [np.ones_like(data_of(out)) for out in graphs[-1]], True))
-    tries = [(outputs, 1) for outputs in graphs] + [(outputs, order) for order in range(2, found.order + 1)]
-    for outputs, order in tries:
+    for _ in range(found.order - (found.mode == "vjp")):  # the rules are made of ops too: one of those may be wrong
+        seeds = [Value.leaf(np.ones_like(data_of(out)), requires_grad=True) for out in graphs[-1]]
+        graphs.append(vjp(graphs[-1], leaves, seeds, True))
+    # An op by the vjp alone first: its jvp, and its second order, run the rules of the ops in its rule too.
+    tries = [(outputs, 1, ("vjp",)) for outputs in graphs]
+    tries += [(outputs, order, MODES) for order in range(1, found.order + 1)]
+    for outputs, order, modes in tries:
         for node in Graph.of(*[out for out in outputs if isinstance(out, Node)]).nodes:
             if node.op is None or node.op is ITEM or not node.requires_grad:
                 continue
             try:
-                wrong = blame(node.op, [p._data for p in node.parents], node.attrs, order=order)
+                wrong = blame(node.op, [p._data for p in node.parents], node.attrs, order=order, modes=modes)
             except (TypeError, ValueError, ArithmeticError, IndexError) as error:
                 return node.op, f"The rule of op {node.op.name!r} ({node.op.module}) fails: {error}"
             if wrong is not None:
@@ -237,7 +240,9 @@ def cause(function: Function, arrays: list[Any], found: Discrepancy) -> tuple[Op
     )
 
 
-def blame(op: Op, args: Sequence[Any], attrs: dict[str, Any], *, order: int = 2) -> Discrepancy | None:
+def blame(
+    op: Op, args: Sequence[Any], attrs: dict[str, Any], *, order: int = 2, modes: Sequence[str] = MODES
+) -> Discrepancy | None:
     """Compare the derivatives of one op at given operands with central differences.
 
     Returns:
@@ -253,7 +258,7 @@ def blame(op: Op, args: Sequence[Any], attrs: dict[str, Any], *, order: int = 2)
         out = op(*full, **attrs)
         return out if isinstance(out, tuple) else (out,)
 
-    found = compare(function, [args[i] for i in vary], order=order)
+    found = compare(function, [args[i] for i in vary], order=order, modes=modes)
     if found is None:
         return None
     return replace(found, argument=vary[found.argument], output=vary[found.output] if found.order > 1 else found.output)

@@ -253,6 +253,8 @@ def test_bad_indices_say_what_to_write(key, kind, message):
 
 def test_writing_in_place_is_refused_with_the_cure():
     v = Value([1.0, 2.0])
+    with pytest.raises(AttributeError, match=r"wanted an index first, x\.at\[index\]\.add\(…\)"):
+        Value(X).at.add(1.0)
     with pytest.raises(TypeError, match=r"x.at\[index\].set"):
         v[0] = 3.0
 

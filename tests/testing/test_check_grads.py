@@ -133,6 +133,16 @@ def test_an_error_of_the_second_order_names_the_op_inside_the_rule():
     assert caught.value.op is COSINE
 
 
+def test_an_op_is_not_blamed_for_a_wrong_op_in_its_rule():
+    """Its vjp is right, and its jvp, the vjp of the vjp, is not: that runs the rule of the op in its rule."""
+    inner = Op(lambda x: 3.0 * x, name="inner").defvjp(lambda g, ans, x: g * 4.0)
+    outer = Op(lambda x: 3.0 * x, name="outer").defvjp(lambda g, ans, x: inner(g))
+    check_grads(outer, X, order=1, modes="vjp")
+    with pytest.raises(GradientError, match="rule of op 'inner'") as caught:
+        check_grads(outer, X)
+    assert caught.value.op is inner
+
+
 def test_missing_unbroadcast_is_caught():
     """Rows scaled by w of shape (rows,): a rule that leaves the sum to the walk gets the wrong axis, or none at all."""
     rows = planted(
