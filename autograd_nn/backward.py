@@ -149,20 +149,19 @@ def walk(
             if create_graph:
                 ans = node if type(ans) is not tuple else tuple([ITEM(node, index=i) for i in range(len(ans))])
                 args = parents
-            vjps: Any = op.vjps
-            found: Any = ()
+            vjps, accumulate, found = op.vjps, op.accumulate, ()
             if op.joint is not None:
                 found = op.joint([p in reached for p in parents], g, ans, *args, **attrs)
             for position, p in enumerate(parents):
                 if not (p.requires_grad if everything else p in reached):
                     continue
-                pieces = op.accumulate is not None and len(parents) == 1 and type(p._data) is array
-                if pieces and not create_graph and observe is None:
+                pieces = len(parents) == 1 and type(p._data) is array and not create_graph and observe is None
+                if accumulate is not None and pieces:
                     if p not in own:
                         own.add(p)
                         before = table.get(p)
                         table[p] = np.zeros(p._data.shape, p._data.dtype) if before is None else before.copy()
-                    op.accumulate(table[p], g, *args, **attrs)
+                    accumulate(table[p], g, *args, **attrs)
                     continue
                 if op.joint is not None:
                     c = found[position]
