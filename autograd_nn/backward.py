@@ -120,6 +120,7 @@ def walk(
     everything = inputs is None and not since  # then requires_grad says whether a node is reached, and says it sooner
     table: dict[Node, Any] = {}
     array = np.ndarray
+    plain = not create_graph and observe is None
     own: set[Node] = set()  # nodes whose cotangent is an array of this pass alone, which can be added to in place
     for node, seed in zip(outputs, seeds, strict=True):
         if node in reached:
@@ -149,14 +150,14 @@ def walk(
             if create_graph:
                 ans = node if type(ans) is not tuple else tuple([ITEM(node, index=i) for i in range(len(ans))])
                 args = parents
-            vjps, accumulate, found = op.vjps, op.accumulate, ()
+            vjps, found = op.vjps, ()
+            accumulate = op.accumulate if plain and len(parents) == 1 else None
             if op.joint is not None:
                 found = op.joint([p in reached for p in parents], g, ans, *args, **attrs)
             for position, p in enumerate(parents):
                 if not (p.requires_grad if everything else p in reached):
                     continue
-                pieces = len(parents) == 1 and type(p._data) is array and not create_graph and observe is None
-                if accumulate is not None and pieces:
+                if accumulate is not None and type(p._data) is array:
                     if p not in own:
                         own.add(p)
                         before = table.get(p)
