@@ -8,6 +8,7 @@ from .backward import cotangents
 from .checkpoint import checkpoint
 from .custom import custom_vjp, stop_gradient
 from .debug import NonFiniteError, debug
+from .expand import expand
 from .graph import Edge, Graph, Node, name_scope, no_grad, topological_order
 from .op import OPS, Op, op
 from .scan import scan
@@ -41,6 +42,7 @@ __all__ = [
     "custom_vjp",
     "debug",
     "elementwise_grad",
+    "expand",
     "grad",
     "grad_and_aux",
     "hessian",

@@ -48,8 +48,18 @@ def cotangents(
     >>> (dx,) = cotangents([x * x * x], [x], create_graph=True)
     >>> dx.item(), cotangents([dx], [x])
     (27.0, [18.0])
+
+    Raises:
+        TypeError, ValueError: if these are no lists of Values, or the seeds do not fit the outputs.
     """
+    for name, nodes in (("outputs", outputs), ("inputs", inputs)):
+        if not isinstance(nodes, (list, tuple)) or not all(isinstance(node, Node) for node in nodes):
+            came = "a list with other things" if isinstance(nodes, (list, tuple)) else type(nodes).__name__
+            raise TypeError(f"cotangents: {name} wanted a list of Values, got {came}: write cotangents([y], [x]).")
     seeds = [None] * len(outputs) if seeds is None else seeds
+    if not isinstance(seeds, (list, tuple)) or len(seeds) != len(outputs):
+        came = f"{len(seeds)} of them" if isinstance(seeds, (list, tuple)) else type(seeds).__name__
+        raise ValueError(f"cotangents: seeds wanted a list with one for each of {len(outputs)} outputs, got {came}.")
     seeds = [check_seed(output, seed) for output, seed in zip(outputs, seeds, strict=True)]
     table = walk(outputs, seeds, inputs, create_graph=create_graph, since=since)
     return [table.get(node) for node in inputs]
@@ -241,6 +251,8 @@ def fit(c: Any, p: Node, op: Op, position: int, create_graph: bool) -> Any:
     """Give a contribution the shape and dtype of its operand: sum over what was broadcast, and cast."""
     data = p._data
     recorded = isinstance(c, Node)
+    if recorded and not create_graph:  # the rule uses a node that nobody gave it
+        c, recorded = c._data, False
     wanted, actual = shape(data), c._data if recorded else c
     if shape(actual) != wanted:
         try:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .graph import dtype, shape
-from .op import Op
+from .op import OPS, Op
 from .ops import reduction
 from .ops import shape as shapes
 from .ops.product import explicit, matmul
@@ -32,13 +32,14 @@ def apply(op: Op, args: list[Any], batched: list[bool], attrs: Attrs, size: int)
     Raises:
         ValueError: if the samples' results differ in shape, or a rule returns something else than `size` samples.
     """
+    ours = OPS.get(op.name) is op  # and not a function of the user's that happens to have the name
     if op.batch is not None:
         out = op.batch(args, batched, **attrs)
     elif op.elementwise:
         out = op(*align(args, batched), **attrs)
-    elif op.name in ONE and len(args) == 1:
+    elif ours and op.name in ONE and len(args) == 1:
         out = ONE[op.name](op, args[0], attrs)
-    elif op.name in SEVERAL:
+    elif ours and op.name in SEVERAL:
         out = SEVERAL[op.name](op, args, batched, attrs)
     else:
         out = NotImplemented

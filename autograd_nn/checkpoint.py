@@ -14,7 +14,7 @@ import numpy as np
 
 from . import nested
 from .backward import cotangents
-from .closure import FunctionOp, check_same, closed_over, is_recording, leaf_like
+from .closure import FunctionOp, check_same, closed_over, is_recording, leaf_like, look_inside
 from .graph import Node, clock, mode
 from .ops.shape import alias
 from .value import Value
@@ -83,7 +83,7 @@ def forget(flat: Flat, operands: list[Any]) -> list[Any] | None:
         outputs = flat(inputs)
     if any(isinstance(y, Node) and y.level for y in outputs):
         return None
-    used = closed_over(outputs, start)
+    used, inside = closed_over(outputs, start), look_inside(outputs)
     kept = [i for i, y in enumerate(outputs) if isinstance(y, Node) and y.requires_grad]
     first = [outputs[i]._data for i in kept]
     outputs = [leaf_like(y) if isinstance(y, Node) else y for y in outputs]
@@ -113,6 +113,7 @@ def forget(flat: Flat, operands: list[Any]) -> list[Any] | None:
             return again([Value.leaf(x) for x in (*gs, *args[:count])])
 
     op = FunctionOp("checkpoint", "⟲", forward, pull, [f"result{i}" for i in range(len(kept))] if len(kept) > 1 else ())
+    op.inside = inside
     made = op(*[x if isinstance(x, Node) else given for x, given in zip(operands, inputs, strict=True)], *used)
     for i, y in zip(kept, made if len(kept) > 1 else [made], strict=True):
         outputs[i] = y

@@ -16,7 +16,7 @@ from .graph import Node, dtype, modes, shape
 from .op import Op
 from .value import Value
 
-__all__ = ["FunctionOp", "check_same", "closed_over", "is_recording", "leaf_like", "zero_of"]
+__all__ = ["FunctionOp", "check_same", "closed_over", "is_recording", "leaf_like", "look_inside", "zero_of"]
 
 Pull = Callable[..., Sequence[Any]]
 
@@ -27,6 +27,7 @@ class FunctionOp(Op):
     Attributes:
         pull: ``pull(wanted, g, ans, args)`` returns the cotangents of all operands; None where it is zero.
         body: the `Graph` of the function, if there is one to show.
+        inside: under `debug()`, what made the first number in the function that is not finite.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class FunctionOp(Op):
             for want, c, x in zip(wanted, pull(wanted, g, ans, args), args, strict=True)
         ]
         self.body: Any = None
+        self.inside = ""
 
 
 def closed_over(outputs: Iterable[Any], since: int) -> list[Node]:
@@ -55,6 +57,12 @@ def closed_over(outputs: Iterable[Any], since: int) -> list[Node]:
         seen.update(new)
         stack.extend(new)
     return sorted(found, key=lambda node: node.serial)
+
+
+def look_inside(outputs: Sequence[Any]) -> str:
+    """Return what `debug()` has to say about a function's results while its graph is there; "" outside of it."""
+    current = modes.current
+    return "" if current is None or current.observer is None else current.observer.inside(outputs)
 
 
 def is_recording() -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import nested
-from .closure import FunctionOp, closed_over, is_recording, leaf_like
+from .closure import FunctionOp, closed_over, is_recording, leaf_like, look_inside
 from .graph import Node, clock, describe, mode, shape
 from .value import Value
 
@@ -136,6 +136,7 @@ class Call:
         op = self.op()
         if op is not None:
             op.results = tuple(f"result{i}" for i in range(len(data))) if len(data) > 1 else ()
+            op.inside = look_inside(outputs)
         return tuple(data) if len(data) > 1 else data[0]
 
     def pull(self, wanted: Sequence[bool], g: Any, ans: Any, xs: Sequence[Any]) -> list[Any]:

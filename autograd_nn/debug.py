@@ -14,6 +14,7 @@ import heapq
 import linecache
 import os
 import sys
+import textwrap
 import weakref
 import zlib
 from collections.abc import Iterator, Sequence
@@ -83,6 +84,17 @@ class Spread(NamedTuple):
     position: int  # for which operand
     g: Any  # the cotangent that went in
     contribution: Any
+    inside: str  # what went on in the rule, if it differentiated the function that its op carries
+
+
+class Pass:
+    """A backward pass that is under way: products that are not finite, by the operand that they are for."""
+
+    def __init__(self) -> None:
+        self.spreads: dict[Node, list[Spread]] = {}
+        self.node: Node | None = None  # whose rule was the last to run
+        self.inside = ""  # what was found in passes in that rule
+        self.found = ""  # the same, of a rule that is still running
 
 
 class Observer:
@@ -91,7 +103,8 @@ class Observer:
     def __init__(self) -> None:
         self.suspects: dict[int, weakref.ref[Node]] = {}  # nodes that are not finite and not used yet
         self.sums: dict[int, tuple[weakref.ref[Any], int]] = {}  # arrays of leaves and their checksums
-        self.passes: list[dict[Node, list[Spread]]] = []  # of the backward passes that are under way
+        self.passes: list[Pass] = []  # the backward passes that are under way, one in a rule of another
+        self.inner: NonFiniteError | None = None  # found inside a transform, which may still leave it out by `where`
 
     def created(self, node: Node) -> None:
         """Take note of a new node, or of a leaf that was assigned to."""
@@ -114,22 +127,37 @@ class Observer:
                     seen.add(p)
                     self.check_promise(p)
         if is_outermost():
+            self.inner = None if not self.passes else self.inner  # this pass looks at all that led to it
             for output in outputs:
                 find_forward(output, "the value that backward starts from")
-        self.passes.append({})
+        self.passes.append(Pass())
+
+    def inside(self, outputs: Sequence[Any]) -> str:
+        """Say what made the first number that is not finite of a function's results, before its graph is forgotten."""
+        for y in outputs:
+            try:
+                if isinstance(y, Node):
+                    find_forward(y, "a result of the function")
+            except NonFiniteError as error:
+                return str(error) if error.node.op is not None else ""
+        return ""
 
     def differentiated(self, node: Node, g: Any, position: int, contribution: Any) -> None:
         """Take note of a product of the chain rule, if it is not finite."""
+        current = self.passes[-1]
+        if node is not current.node:
+            current.node, current.inside, current.found = node, current.found, ""
         c = numbers(contribution)
         if not isinstance(c, tuple) and bad(c).any():
-            self.passes[-1].setdefault(node.parents[position], []).append(
-                Spread(node, node.parents, position, g, contribution)
+            current.spreads.setdefault(node.parents[position], []).append(
+                Spread(node, node.parents, position, g, contribution, current.inside)
             )
 
     def ends(self, table: dict[Node, Any] | None, inputs: Sequence[Node] | None) -> None:
         """Check the gradients of leaves, or of what was differentiated with respect to."""
-        spreads = self.passes.pop()
-        if table is None or self.passes or not is_outermost():
+        spreads = self.passes.pop().spreads
+        outer = self.passes[-1] if self.passes else None
+        if table is None:
             return
         wanted = (
             [node for node in table if node.op is None]
@@ -138,8 +166,24 @@ class Observer:
         )
         for node in wanted:
             g = numbers(table[node])
-            if not isinstance(g, tuple) and bad(g).any():
+            if isinstance(g, tuple) or not bad(g).any():
+                continue
+            try:
                 find_backward(node, spreads)
+            except NonFiniteError as error:
+                if outer is not None:
+                    outer.found = outer.found or str(error)  # told if it gets out of the rule
+                elif is_outermost():
+                    raise
+                else:
+                    self.inner = self.inner or error  # told if it gets out of the transforms
+                return
+
+    def returned(self, results: Sequence[Any]) -> None:
+        """Check what the outermost transform returns: it may be what an inner one found."""
+        found, self.inner = self.inner, None
+        if found is not None and any(bad(x).any() for x in results):
+            raise found
 
     def check_results(self) -> None:
         """At the end of the block: check results that are alive, and on which nothing else depends."""
@@ -277,8 +321,9 @@ def reaches(node: Node, mask: Any, position: int) -> Any:
 
 def forward_message(node: Node, made: Any, path: Sequence[Node], what: str) -> str:
     """Say what made the first element that is not finite, how it spread, and what to do."""
-    index, place = locate(made, node)
-    element = np.asarray(node._data)[index] if np.shape(node._data) else node._data
+    several = type(node._data) is tuple  # results of one op: which one, and where, an item node says
+    index, place = ((), "") if several else locate(made, node)
+    element = "nan or infinity" if several else np.asarray(node._data)[index]
     spread = " → ".join(show(n) for n in path)
     if node.op is None:
         return (
@@ -289,8 +334,14 @@ def forward_message(node: Node, made: Any, path: Sequence[Node], what: str) -> s
     return (
         f"forward: {node.op.name!r} made {element} out of {inputs_at(node, node.parents, index)}{place}"
         f"{at_line(node)}\n"
-        f"  and it reached {what}\n  path: {spread}{lines(path[1:])}\n{cure(node, backward=False)}"
+        f"  and it reached {what}\n  path: {spread}{lines(path[1:])}\n"
+        f"{inside(node, getattr(node.op, 'inside', '')) or cure(node, backward=False)}"
     )
+
+
+def inside(node: Node, found: str) -> str:
+    """Show what went on in the function that an op carries."""
+    return f"Inside of {node.op.name!r}:\n{textwrap.indent(found, '  ')}" if found and node.op is not None else ""
 
 
 # --- backward -------------------------------------------------------------------------------------------------------
@@ -340,18 +391,23 @@ def backward_message(origin: Spread, path: Sequence[Node]) -> str:
     index, place = locate(bad(c), operand)
     element = c[index]
     gs = np.broadcast_to(g, c.shape) if np.shape(g) != c.shape and fits(g.shape, c.shape) else g
-    cotangent = gs[index] if gs.shape == c.shape else None
+    cotangent = gs[index] if gs.shape == c.shape and not isinstance(origin.g, tuple) else None
     with_g = "" if cotangent is None else f", with the cotangent {cotangent}"
     name = node.op.name if node.op is not None else "?"
     zero = cotangent is not None and cotangent == 0
-    hint = double_where(name) if zero else cure(node, backward=True)
+    hint = inside(node, origin.inside) or (double_where(name) if zero else cure(node, backward=True))
     return (
         f"backward: the rule of {name!r} made {element} out of "
-        f"{inputs_at(node, origin.parents, index if node.shape == operand.shape else None)}{with_g}{place}"
+        f"{inputs_at(node, origin.parents, index if shape_of(node) == operand.shape else None)}{with_g}{place}"
         f"{at_line(node)}\n  and it reached the gradient of {describe(path[0])}\n  path: "
         f"{' → '.join(show(n) for n in [node, *reversed(path)])}"
         f"{lines(list(reversed(path))[:-1])}\n{hint}"
     )
+
+
+def shape_of(node: Node) -> tuple[int, ...] | None:
+    """Return the shape of a node; None if it holds several results."""
+    return None if type(node._data) is tuple else node.shape
 
 
 def fits(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
@@ -381,9 +437,12 @@ def inputs_at(node: Node, parents: Sequence[Node], index: tuple[int, ...] | None
         if type(data) is tuple:
             continue
         data = np.asarray(data)
-        if node.op is not None and node.op.elementwise and (index is not None or not data.shape):
-            wide = np.broadcast_to(data, np.shape(node._data))
-            words.append(f"{name} = {wide[index] if wide.shape else wide[()]}")
+        wide = None
+        if node.op is not None and node.op.elementwise and fits(data.shape, shape := np.shape(numbers(node))):
+            wide = np.broadcast_to(data, shape)
+        if wide is not None and (len(index or ()) >= wide.ndim or not data.shape):
+            here = (index or ())[len(index or ()) - wide.ndim :]  # without the axes of vmap, if it has none
+            words.append(f"{name} = {wide[here] if data.shape else data[()]}")
         elif data.size and data.dtype.kind == "f":
             words.append(
                 f"{name} of shape {data.shape} from {np.nanmin(data):.4g} to {np.nanmax(data):.4g}"

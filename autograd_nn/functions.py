@@ -1,8 +1,8 @@
-"""Functions of neural networks, made of ops: layers without parameters, activations, losses; and special functions.
+"""Functions of neural networks, made of ops: layers without parameters, activations; losses and special functions.
 
 They take Values and arrays alike and hold no derivative rule. Images are (batch, channels, height, width), weights of
-a linear map (in_features, out_features), filters (filters, channels, height, width). Losses return the mean over the
-samples (the cost), or with ``reduction="none"`` the loss of each.
+a linear map (in_features, out_features), filters (filters, channels, height, width). Losses are defined in
+`autograd_nn.losses`.
 """
 
 from __future__ import annotations
@@ -14,17 +14,26 @@ from typing import Any
 import numpy as np
 
 from .graph import Node, dtype, shape
+from .losses import (
+    binary_cross_entropy,
+    class_numbers,
+    cross_entropy,
+    hinge,
+    huber,
+    kl_divergence,
+    mae,
+    mse,
+    nll_loss,
+    poisson,
+    ssr,
+)
 from .ops import product
-from .ops.activation import cross_entropy as cross_entropy_of_labels
 from .ops.activation import log_softmax, softmax
-from .ops.arithmetic import mul, square, subtract
-from .ops.comparison import where
+from .ops.arithmetic import clip, mul, square, subtract
 from .ops.convolution import conv, fold, pool_max, pool_sum, unfold
-from .ops.elementary import absolute, relu, sigmoid, sqrt, tanh
-from .ops.indexing import take_along_axis
+from .ops.elementary import relu, sigmoid, sqrt, tanh
 from .ops.reduction import logsumexp, mean
-from .ops.reduction import sum as sum_over
-from .ops.shape import pad, reshape, squeeze
+from .ops.shape import pad, reshape
 from .ops.sorting import topk
 from .ops.special import (
     digamma,
@@ -79,11 +88,14 @@ __all__ = [
     "fold",
     "gamma",
     "gelu",
+    "hardtanh",
+    "hinge",
     "huber",
     "i0",
     "i0e",
     "i1",
     "i1e",
+    "kl_divergence",
     "leaky_relu",
     "lgamma",
     "linear",
@@ -92,8 +104,10 @@ __all__ = [
     "log_softmax",
     "logit",
     "logsumexp",
+    "mae",
     "max_pool1d",
     "max_pool2d",
+    "mish",
     "mse",
     "ndtr",
     "ndtri",
@@ -101,14 +115,17 @@ __all__ = [
     "normal_pdf",
     "normalize",
     "one_hot",
+    "poisson",
     "polygamma",
     "relu",
+    "selu",
     "sigmoid",
     "silu",
     "sinc",
     "softmax",
     "softplus",
     "softsign",
+    "ssr",
     "tanh",
     "topk",
     "unfold",
@@ -193,6 +210,28 @@ def dropout(x: Any, p: float, rng: int | np.random.Generator) -> Any:
     kept = np.random.default_rng(rng).random(shape(x)) >= p
     kind = dtype(x) if dtype(x).kind in "fc" else np.dtype(float)
     return mul(x, (kept / (1.0 - p)).astype(kind))
+
+
+# activations made of others
+
+
+def selu(x: Any) -> Any:
+    """Return λ x for x > 0, else λ α (exp(x) - 1), with which deep networks keep mean 0 and variance 1 by themselves.
+
+    G. Klambauer, T. Unterthiner, A. Mayr, S. Hochreiter: Self-normalizing neural networks, NeurIPS 2017, equation 2.
+    It wants weights drawn by `lecun_normal`.
+    """
+    return 1.0507009873554805 * elu(x, alpha=1.6732632423543772)
+
+
+def mish(x: Any) -> Any:
+    """Return x tanh(softplus(x)) (D. Misra: Mish, BMVC 2020)."""
+    return mul(x, tanh(softplus(x)))
+
+
+def hardtanh(x: Any, *, low: float = -1.0, high: float = 1.0) -> Any:
+    """Return x limited to [low, high], with slope 1 between them, ends included, and 0 beyond."""
+    return clip(x, low, high)
 
 
 # convolution and pooling
@@ -361,135 +400,7 @@ def pool(called: str, axes: int, x: Any, size: Any, stride: Any, padding: Any) -
     return pool_max(x, **windows) if largest else pool_sum(x, **windows) / math.prod(kernel)
 
 
-# losses
-
-
-def reduced(called: str, losses: Any, reduction: str) -> Any:
-    """Return the mean or sum of the samples' losses, or these themselves."""
-    check_reduction(called, reduction)
-    return mean(losses) if reduction == "mean" else sum_over(losses) if reduction == "sum" else losses
-
-
-def check_reduction(called: str, reduction: str) -> None:
-    """Refuse words that name no reduction."""
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"{called} wanted reduction='mean', 'sum' or 'none', got {reduction!r}.")
-
-
-def mse(prediction: Any, target: Any, *, reduction: str = "mean") -> Any:
-    """Return the mean of the squared residuals; with ``reduction="sum"`` the sum of squared residuals, SSR.
-
-    Raises:
-        ValueError: if the shapes differ. (Broadcasting (n,) against (n, 1) would compare everything with everything.)
-
-    >>> f"MSE {mse([1.0, 2.0], [1.0, 4.0])}, SSR {mse([1.0, 2.0], [1.0, 4.0], reduction='sum')}"
-    'MSE 2.0, SSR 4.0'
-    """
-    check_same("mse", prediction, target)
-    return reduced("mse", square(subtract(prediction, target)), reduction)
-
-
-def huber(prediction: Any, target: Any, *, delta: float = 1.0, reduction: str = "mean") -> Any:
-    """Return ½ r² of residuals r up to `delta`, and delta (|r| - ½ delta) beyond: robust against outliers."""
-    check_same("huber", prediction, target)
-    size = absolute(subtract(prediction, target))
-    return reduced("huber", where(size <= delta, 0.5 * size * size, delta * (size - 0.5 * delta)), reduction)
-
-
-def check_same(called: str, prediction: Any, target: Any) -> None:
-    """Refuse predictions and targets of different shapes.
-
-    Raises:
-        ValueError: with both shapes.
-    """
-    came, wanted = shape(prediction), shape(target)
-    if came != wanted:
-        flat = math.prod(came) == math.prod(wanted)
-        raise ValueError(
-            f"{called} wanted prediction and target of one shape, got {came} and {wanted}."
-            + (f" They hold equally many: write target.reshape({came})." if flat else "")
-        )
-
-
-def cross_entropy(logits: Any, labels: Any, *, reduction: str = "mean") -> Any:
-    """Return -log of the probability that softmax(logits) gives to the true class.
-
-    Computed from logits, not from probabilities, so it is finite and has the right gradient however bad a prediction.
-
-    Args:
-        logits: (…, classes), any real numbers. Do not apply softmax before.
-        labels: integers from 0 to classes - 1, of shape (…); or probabilities of the classes, of the shape of logits.
-        reduction: "mean" over the samples, "sum", or "none" for the loss of each.
-
-    Raises:
-        TypeError, ValueError: if labels are neither, do not fit, or are out of range.
-
-    >>> f"{cross_entropy([1.43, -0.40, 0.23], 0):.4f}"
-    '0.3795'
-    """
-    if shape(labels) == shape(logits) and shape(logits) and dtype(labels).kind == "f":
-        check_probabilities(labels)
-        return reduced("cross_entropy", -sum_over(mul(labels, log_softmax(logits)), axis=-1), reduction)
-    check_reduction("cross_entropy", reduction)
-    return cross_entropy_of_labels(logits, labels, reduction=reduction)
-
-
-def check_probabilities(labels: Any) -> None:
-    """Refuse rows that do not sum to 1.
-
-    Raises:
-        ValueError: with what to use for yes-or-no labels.
-    """
-    sums = np.sum(labels.data if isinstance(labels, Node) else labels, axis=-1)
-    if np.any(np.abs(sums - 1.0) > 1e-3):
-        raise ValueError(
-            "cross_entropy wanted integer labels of shape (…), or probabilities of shape (…, classes) whose rows sum "
-            f"to 1, got sums from {np.min(sums):g} to {np.max(sums):g}. For yes-or-no labels use binary_cross_entropy."
-        )
-
-
-def nll_loss(log_probabilities: Any, labels: Any, *, reduction: str = "mean") -> Any:
-    """Return minus the log-probability at the label: ``nll_loss(log_softmax(x), y)`` is ``cross_entropy(x, y)``.
-
-    Args:
-        log_probabilities: (…, classes), as `log_softmax` returns.
-        labels: integers of shape (…).
-        reduction: "mean", "sum" or "none".
-
-    Raises:
-        TypeError, ValueError: if labels are no integers, do not fit, or are out of range.
-    """
-    labels = class_numbers("nll_loss", labels, shape(log_probabilities)[-1:], shape(log_probabilities)[:-1])
-    chosen = take_along_axis(log_probabilities, labels[..., None], axis=-1)
-    return reduced("nll_loss", -squeeze(chosen, axis=-1), reduction)
-
-
-def binary_cross_entropy(logits: Any, labels: Any, *, reduction: str = "mean") -> Any:
-    """Return -y log σ(z) - (1 - y) log(1 - σ(z)) of logits z and labels y from 0 to 1, finite however bad a prediction.
-
-    Raises:
-        ValueError: if the shapes differ.
-    """
-    check_same("binary_cross_entropy", logits, labels)
-    return reduced("binary_cross_entropy", softplus(logits) - mul(labels, logits), reduction)
-
-
-def class_numbers(called: str, labels: Any, classes: tuple[int, ...], wanted: tuple[int, ...] | None) -> np.ndarray:
-    """Return labels as an array of integers within the classes.
-
-    Raises:
-        TypeError, ValueError: if they are not.
-    """
-    array = np.asarray(labels.data if isinstance(labels, Node) else labels)
-    if array.dtype.kind not in "iu":
-        raise TypeError(
-            f"{called} wanted integer labels, got {array.dtype}: write labels.astype(int) if they are class numbers."
-        )
-    if wanted is not None and (not classes or array.shape != wanted):
-        raise ValueError(f"{called} wanted one label for each row, of shape {wanted}, got {array.shape}.")
-    if array.size and not 0 <= array.min() <= array.max() < classes[0]:
-        raise ValueError(f"{called} wanted labels from 0 to {classes[0] - 1}, got {array.min()} to {array.max()}.")
-    return array
+# classes
 
 
 def one_hot(labels: Any, classes: int, *, dtype: Any = float) -> np.ndarray:
@@ -502,5 +413,6 @@ def one_hot(labels: Any, classes: int, *, dtype: Any = float) -> np.ndarray:
     array([[0., 0., 1.],
            [1., 0., 0.]])
     """
-    array = class_numbers("one_hot", labels, (classes,), None)
+    class_numbers("one_hot", labels, (classes,), None)
+    array = np.asarray(labels.data if isinstance(labels, Node) else labels)
     return (array[..., None] == np.arange(classes)).astype(dtype)

@@ -337,6 +337,7 @@ class Mode(NamedTuple):
     scope: str | None = None
     observer: Any = None  # told of new nodes, assigned leaves and backward passes: see debug.Observer
     trace: int = 0  # how many transforms are tracing: results inside an outer trace stay nodes
+    since: int = 0  # when the outermost derivative that is under way began; 0 outside of all
 
 
 USUAL = Mode()
@@ -395,9 +396,13 @@ def name_scope(path: str) -> Iterator[None]:
     >>> y.scope
     'net/layer0'
     """
-    outer = modes.current.scope if modes.current is not None else None
-    with mode(scope=f"{outer}/{path}" if outer else path):
+    with mode(scope=nested_scope(modes.current, path)):
         yield
+
+
+def nested_scope(outer: Mode | None, path: str) -> str:
+    """Return the scope of what is made in `path` inside a mode: ``"net"`` and ``"layer0"`` give ``"net/layer0"``."""
+    return f"{outer.scope}/{path}" if outer is not None and outer.scope else path
 
 
 class Edge(NamedTuple):

@@ -196,8 +196,8 @@ class Op:
         try:
             out = self.forward(*args, **attrs)
         except (TypeError, ValueError, IndexError, OverflowError) as error:
-            if isinstance(error, TypeError) and not self.complex:
-                self._refuse_complex(args)
+            if not self.complex:
+                self._refuse_complex(args)  # whatever else is said about a Hermitian matrix would mislead
             raise self._explain(error, args, attrs) from error
         if not self.complex and (not self.elementwise or type(out) is not np.ndarray or out.dtype.kind != "f"):
             self._refuse_complex(args)  # (elementwise and real: so were the operands; a norm is real of complex ones)
@@ -280,7 +280,9 @@ class Op:
         Graphs of single numbers consist of little else (figures in benchmarks/README.md).
         """
         cls: Any = type(x)
-        if type(x._data) is float and modes.current is None and cls.interpreter is None:
+        mode = modes.current
+        plain = mode is None or (mode.observer is None and mode.recording)  # a scope costs next to nothing
+        if plain and type(x._data) is float and cls.interpreter is None:
             if type(y) is cls:
                 parents = (x, y)
                 wanted = x.requires_grad or y.requires_grad
@@ -302,7 +304,8 @@ class Op:
                 node.parents = parents
                 node.attrs = self._shared_attrs
                 node.requires_grad = wanted and self.differentiable
-                node._grad = node.name = node.hooks = node.source = node.scope = None
+                node._grad = node.name = node.hooks = node.source = None
+                node.scope = None if mode is None else mode.scope
                 node.serial = serial
                 return node
         return self(x, y)
@@ -328,7 +331,8 @@ class Op:
                 f"Arrays are positional, everything else goes by keyword: {self.name}{self.__signature__}."
             )
         names = [self.args[0][1:] + str(i) for i in range(len(args))] if self.variadic else self.args
-        came = ", ".join(f"{n}: {shape(a) or 'scalar'}" for n, a in zip(names, args, strict=False))
+        came = ", ".join([f"{n}: {shape(a) or 'scalar'}" for n, a in zip(names, args[:8], strict=False)])
+        came += f" and {len(args) - 8} more" if len(args) > 8 else ""
         given = "".join(f", {k}={v!r}" for k, v in attrs.items())
         text = str(error).rstrip(". ").removeprefix(f"{self.name}: ")
         hint = next((advice for part, advice in ADVICE if part in text), "")
@@ -366,8 +370,11 @@ ADVICE = (
     ("mismatch in its core dimension", MATMUL),
     ("not aligned", MATMUL),
     ("cannot reshape", " The number of elements must stay the same; one length may be -1."),
+    ("zero-dimensional", " np.stack joins numbers; elements of one array are joined already."),
     ("out of bounds", " Axes and indices count from 0, or backwards from -1."),
     ("enough dimensions", " A product with a single number is x * y; insert an axis with x[np.newaxis]."),
+    ("could not be safely coerced", " Integers or masks are wanted: x.astype(int), or a comparison such as x > 0."),
+    ("object too deep", " One axis is wanted: x.ravel(), or a loop over rows."),
     ("must be 2-dimensional", " Add axes with x[np.newaxis] or reshape."),
 )
 

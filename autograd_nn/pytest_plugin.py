@@ -14,6 +14,7 @@ for it. ::
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -42,12 +43,11 @@ def positive(text: str) -> int:
     """Read a whole number above 0.
 
     Raises:
-        ValueError: if it is none; argparse makes a usage error of it.
+        ArgumentTypeError: if it is none; argparse makes a usage error of it.
     """
-    number = int(text)
-    if number < 1:
-        raise ValueError(f"--gradcheck-examples wanted a number above 0, got {text}")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"wanted a whole number above 0, got {text!r}: write --gradcheck-examples=100")
+    return int(text)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -171,7 +171,8 @@ def record(
 def tracing() -> Iterator[bool]:
     """Record, inside a transform; gives whether the caller was recording."""
     before = modes.current
-    with mode(trace=1 + (0 if before is None else before.trace), recording=True):
+    depth, since = (0, 0) if before is None else (before.trace, before.since)
+    with mode(trace=depth + 1, since=since or next(clock), recording=True):
         yield before is None or before.recording
 
 
@@ -248,23 +249,31 @@ def check_argnums(what: str, argnums: Any, count: int) -> tuple[int, ...]:
 
 def one_real_number(run: Run) -> Any:
     """Return the output if it is one real number."""
+    wanted = f"{run.what}: the function wanted to return one"
+    second = run.what in ("hessian", "hvp")
     if len(run.outputs) != 1 or not run.output_spec.is_leaf():
         raise TypeError(
-            f"grad: the function wanted to return one number, got a structure with {len(run.outputs)} leaves. "
-            "For extra results write grad_and_aux(f), where f returns (number, extra); for all of them "
-            "jacobian(f) or vjp(f, x)."
+            f"{wanted} number, got a structure with {len(run.outputs)} leaves. "
+            + (
+                "Choose one of them, lambda x: f(x)[0]; or write jacobian(jacobian(f)) for all second derivatives."
+                if second
+                else "For extra results write grad_and_aux(f), where f returns (number, extra); for all of them "
+                "jacobian(f) or vjp(f, x)."
+            )
         )
     (output,) = run.outputs
     if np.size(output) != 1 if not isinstance(output, Node) else output.size != 1:
         raise ValueError(
-            f"grad: the function wanted to return one number, got shape {shape(output)}. Reduce it, f(x).sum(); "
-            "or write "
-            "elementwise_grad(f) for an elementwise function, jacobian(f) for all derivatives."
+            f"{wanted} number, got shape {shape(output)}. Reduce it, f(x).sum(); or write "
+            + (
+                "jacobian(jacobian(f)) for the second derivatives of every element."
+                if second
+                else "elementwise_grad(f) for an elementwise function, jacobian(f) for all derivatives."
+            )
         )
     if dtype(output).kind == "c":
         raise TypeError(
-            "grad: the function wanted to return a real number, got a complex one. Differentiate f(x).real, or "
-            "abs(f(x)) ** 2; "
+            f"{wanted} real number, got a complex one. Differentiate f(x).real, or abs(f(x)) ** 2; "
             "or, for the complex derivative of a holomorphic function, write elementwise_grad(f) or jacobian(f)."
         )
     return differentiable_outputs(run)[0] if isinstance(output, Node) else output

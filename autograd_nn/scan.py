@@ -15,7 +15,7 @@ import numpy as np
 
 from . import nested
 from .backward import cotangents
-from .closure import FunctionOp, check_same, closed_over, is_recording, zero_of
+from .closure import FunctionOp, check_same, closed_over, is_recording, look_inside, zero_of
 from .graph import Graph, Node, clock, dtype, mode, no_grad, shape
 from .ops.shape import alias, cast, stack
 from .value import Value
@@ -159,7 +159,7 @@ def run(
         return first.pop() if first else loop.compute_all(list(xs[: len(operands)]))
 
     op = FunctionOp("scan", "↻", forward, loop.pull, results)
-    op.body, loop.body = loop.body, None
+    op.body, loop.body, op.inside = loop.body, None, loop.inside
     made = op(*operands, *loop.used)
     for node in made:
         node.requires_grad = node.requires_grad and node.dtype.kind in "fc"
@@ -191,6 +191,7 @@ class Loop:
         self.step, self.carries, self.count, self.reverse = step, carries, count, reverse
         self.used: list[Node] = []  # what the step uses without being given it
         self.body: Graph | None = None  # of the first step
+        self.inside = ""  # see FunctionOp
         self.outputs = self.sums = 0
 
     def split(self, results: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
@@ -215,6 +216,7 @@ class Loop:
             new, ys, terms = self.step(leaves[: self.carries], leaves[self.carries :])
             if any(isinstance(y, Node) and y.level for y in (*new, *ys, *terms)):
                 return None
+            self.inside = self.inside or look_inside((*new, *ys))
             if recording:
                 used.update(dict.fromkeys(closed_over((*new, *ys, *terms), start)))
                 if self.body is None:

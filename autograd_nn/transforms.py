@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from . import nested
-from .graph import Node, dtype, shape
+from .graph import Node, dtype, modes, shape
 from .recording import (
     check_argnums,
     check_function,
@@ -65,13 +65,7 @@ def grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     >>> grad(lambda p: p["w"] * p["x"])({"w": 2.0, "x": 5.0})
     {'w': 5.0, 'x': 2.0}
     """
-    both = value_and_grad(f, argnums)
-
-    @wraps(f)
-    def gradient(*args: Any, **kwargs: Any) -> Any:
-        return both(*args, **kwargs)[1]
-
-    return gradient
+    return gradient_of("grad", f, argnums)
 
 
 def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bool = False) -> Function:
@@ -83,17 +77,7 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bo
     >>> value_and_grad(lambda x, y: x * y, argnums=(0, 1))(3.0, 4.0)
     (12.0, (4.0, 3.0))
     """
-
-    @wraps(f)
-    def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
-        with tracing() as recording:
-            run = record("grad", f, argnums, args, kwargs, recording, has_aux)
-            output = one_real_number(run)
-            gradient = run.pull([output], [None])
-        value = run.give_output(output)
-        return ((value, run.give_aux()) if has_aux else value), gradient
-
-    return value_and_gradient
+    return value_and_gradient_of("value_and_grad", f, argnums, has_aux)
 
 
 def grad_and_aux(f: Function, argnums: int | Sequence[int] = 0) -> Function:
@@ -103,7 +87,7 @@ def grad_and_aux(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     >>> grad_and_aux(lambda x: (x * x, {"seen": 7}))(3.0)
     (6.0, {'seen': 7})
     """
-    both = value_and_grad(f, argnums, has_aux=True)
+    both = value_and_gradient_of("grad_and_aux", f, argnums, has_aux=True)
 
     @wraps(f)
     def gradient_and_aux(*args: Any, **kwargs: Any) -> Any:
@@ -200,18 +184,7 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     array([[2., 0.],
            [0., 4.]])
     """
-
-    @wraps(f)
-    def derivative(*args: Any, **kwargs: Any) -> Any:
-        with tracing() as recording:
-            run = record("jacobian", f, argnums, args, kwargs, recording)
-            outputs = differentiable_outputs(run)
-            refuse_complex_from_real(run, outputs)
-            rows = iter([run.rows(y) for y in outputs])
-        blank = [next(rows) if isinstance(y, Node) else run.structure(run.zeros(shape(y))) for y in run.outputs]
-        return nested.unflatten(run.output_spec, blank)
-
-    return derivative
+    return jacobian_of("jacobian", f, argnums)
 
 
 def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
@@ -225,7 +198,7 @@ def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     array([[4., 2.],
            [2., 0.]])
     """
-    return jacobian(real_only("hessian", grad(f, argnums), argnums), argnums)
+    return jacobian_of("hessian", real_only("hessian", gradient_of("hessian", f, argnums), argnums), argnums)
 
 
 def hvp(f: Function, argnums: int | Sequence[int] = 0) -> Function:
@@ -239,7 +212,7 @@ def hvp(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     >>> hvp(lambda x: x[0] * x[0] * x[1])(np.array([1.0, 2.0]), np.array([1.0, 0.0]))
     array([4., 2.])
     """
-    gradient = real_only("hvp", grad(f, argnums), argnums)
+    gradient = real_only("hvp", gradient_of("hvp", f, argnums), argnums)
 
     @wraps(f)
     def product(*args: Any, **kwargs: Any) -> Any:
@@ -258,6 +231,54 @@ def hvp(f: Function, argnums: int | Sequence[int] = 0) -> Function:
             return run._replace(lift=run.lift or lift).pull(run.outputs, seeds)
 
     return product
+
+
+# --- what they are made of; `what` is the name of the transform, for its errors --------------------------------------
+
+
+def value_and_gradient_of(what: str, f: Function, argnums: int | Sequence[int], has_aux: bool = False) -> Function:
+    """See `value_and_grad`."""
+
+    @wraps(f)
+    def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
+        with tracing() as recording:
+            run = record(what, f, argnums, args, kwargs, recording, has_aux)
+            output = one_real_number(run)
+            gradient = run.pull([output], [None])
+        value = run.give_output(output)
+        return ((value, run.give_aux()) if has_aux else value), gradient
+
+    return value_and_gradient
+
+
+def gradient_of(what: str, f: Function, argnums: int | Sequence[int]) -> Function:
+    """See `grad`."""
+    both = value_and_gradient_of(what, f, argnums)
+
+    @wraps(f)
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        return both(*args, **kwargs)[1]
+
+    return gradient
+
+
+def jacobian_of(what: str, f: Function, argnums: int | Sequence[int]) -> Function:
+    """See `jacobian`."""
+
+    @wraps(f)
+    def derivative(*args: Any, **kwargs: Any) -> Any:
+        with tracing() as recording:
+            run = record(what, f, argnums, args, kwargs, recording)
+            outputs = differentiable_outputs(run)
+            refuse_complex_from_real(run, outputs)
+            rows = iter([run.rows(y) for y in outputs])
+        found = [next(rows) if isinstance(y, Node) else run.structure(run.zeros(shape(y))) for y in run.outputs]
+        current = modes.current
+        if current is not None and current.observer is not None and not current.trace:
+            current.observer.returned(nested.leaves(found))
+        return nested.unflatten(run.output_spec, found)
+
+    return derivative
 
 
 def real_only(what: str, gradient: Function, argnums: int | Sequence[int]) -> Function:

@@ -9,13 +9,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from .backward import backward
-from .graph import Node, describe
+from .graph import Node, describe, modes
 from .numpy_protocol import array_function, array_ufunc
 from .op import UNMASK
 from .ops import arithmetic, comparison, elementary, indexing, product, reduction, shape, sorting
 from .ops.arithmetic import add, divide, floor_divide, mul, negative, power, power_of, remainder, subtract
 
-__all__ = ["Hook", "Value", "zero_grad"]
+__all__ = ["Hook", "Value", "refuse_constant", "zero_grad"]
 
 NUMBER = (int, float)
 
@@ -115,7 +115,12 @@ class Value(Node):
 
         Raises:
             ValueError: if there is not exactly one.
+            TypeError: inside `grad` and its relatives, for what is being differentiated; use v.data for a constant.
         """
+        refuse_constant(self)
+        return self._element()
+
+    def _element(self) -> Any:
         if type(self._data) is float:
             return self._data
         if np.size(self._data) != 1:
@@ -123,7 +128,12 @@ class Value(Node):
         return np.asarray(self._data).item()
 
     def tolist(self) -> Any:
-        """Return nested lists of Python numbers."""
+        """Return nested lists of Python numbers.
+
+        Raises:
+            TypeError: inside `grad` and its relatives, for what is being differentiated; use v.data for constants.
+        """
+        refuse_constant(self)
         return np.asarray(self._data).tolist()
 
     def numpy(self) -> np.ndarray:
@@ -133,14 +143,14 @@ class Value(Node):
     def __float__(self) -> float:
         return float(self.item())
 
-    def __int__(self) -> int:
-        return int(self.item())
+    def __int__(self) -> int:  # a step, as a truth value is: its derivative is 0
+        return int(self._element())
 
     def __complex__(self) -> complex:
         return complex(self.item())
 
     def __index__(self) -> int:
-        return operator.index(self.item())
+        return operator.index(self._element())
 
     def __bool__(self) -> bool:
         if np.size(self._data) != 1:
@@ -148,10 +158,10 @@ class Value(Node):
                 f"the truth of {describe(self)} is ambiguous: it has {self.size} elements. Use .any() or .all(), or "
                 "where(condition, a, b) to choose elementwise."
             )
-        return bool(self.item())
+        return bool(self._element())
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec else str(self)
+        return format(self._element(), spec) if spec else str(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if self.requires_grad:
@@ -180,6 +190,7 @@ class Value(Node):
 
     def __deepcopy__(self, memo: Any) -> Self:
         """Return a detached leaf with copies of data and gradient."""
+        refuse_constant(self, "a copy")
         made = type(self).leaf(own(self._data), requires_grad=self.requires_grad, name=self.name)
         made._grad = own(self._grad)
         memo[id(self)] = made
@@ -577,6 +588,28 @@ def zero_grad(*values: Value) -> None:
         value._grad = None
 
 
+def refuse_constant(v: Node, what: str = "") -> None:
+    """Refuse to make a constant of a node that is being differentiated, inside `grad` and its relatives.
+
+    Raises:
+        TypeError: if it was made since the outermost of them began, and requires grad.
+    """
+    mode = modes.current
+    if mode is None or not mode.since or not v.requires_grad or v.serial <= mode.since or not mode.recording:
+        return
+    if what:
+        raise TypeError(
+            f"{what} of {describe(v)} would be a constant inside a function that is being differentiated, and the "
+            "derivative wrong without a word. Use v itself; or, if a constant is meant, stop_gradient(v)."
+        )
+    raise TypeError(
+        f"a plain number was asked of {describe(v)} inside a function that is being differentiated: by float(v), "
+        "v.item(), math.exp(v), array[i] = v or the like. It would be a constant, and the derivative wrong without a "
+        "word. Write np.exp(v) for math.exp(v), np.stack([…]) or x.at[i].set(v) for array[i] = v; or, if a constant "
+        "is meant, v.data."
+    )
+
+
 def own(x: Any) -> Any:
     """Return a copy of an array; numbers and None as they are."""
     return np.array(x) if isinstance(x, np.ndarray) else x
@@ -585,6 +618,8 @@ def own(x: Any) -> Any:
 def leaf_data(x: Any, dtype: Any, requires_grad: bool, copy: bool) -> Any:
     """Return what a new leaf holds. See `Value`."""
     if isinstance(x, Node):
+        if requires_grad:
+            refuse_constant(x, "Value(v)")
         x = x._data
     if type(x) in (float, int, bool) and dtype is None:
         try:

@@ -19,7 +19,7 @@ from .batching import apply
 from .graph import NO_ATTRS, Node, clock, dtype, mode, modes, shape
 from .op import ITEM, Op, constant_data
 from .ops import shape as shapes
-from .value import Value
+from .value import Value, refuse_constant
 
 __all__ = ["Batch", "vmap"]
 
@@ -63,6 +63,8 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         axes = axis_of_each(out_axes, result, what="out_axes")
         stacked = [batch_of(y, call, size, axis) for y, axis in zip(outputs, axes, strict=True)]
         stacked = [give(y, lift, since, leaves) for y in stacked]
+        if before is not None and before.observer is not None and not before.trace:
+            before.observer.returned(stacked)
         return nested.unflatten(out_spec, stacked)
 
     return mapped
@@ -184,6 +186,8 @@ class Batch(Value):
         """Refused: a value inside vmap has no number of its own."""
         refuse("its number")
 
+    _element = item
+
     def numpy(self) -> np.ndarray:
         """Refused: a value inside vmap has no numbers of its own."""
         refuse(".numpy()")
@@ -203,6 +207,7 @@ class Batch(Value):
         refuse("its numbers")
 
     def __deepcopy__(self, memo: Any) -> Any:
+        refuse_constant(self, "a copy")
         return type(self).of(self.call, self.value)
 
     def __reduce__(self) -> Any:

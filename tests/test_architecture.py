@@ -30,7 +30,9 @@ LAYERS = (
     ("backward", "numpy_protocol"),
     ("value",),
     (
-        *("functions", "numpy", "transforms", "recording", "nested", "vmap", "batching", "testing", "compiler"),
+        *("functions", "losses", "numpy", "transforms", "recording", "nested", "vmap", "batching"),
+        *("testing", "compiler"),
+        *("flops", "expand"),  # what a graph is worth in scalars
         *("closure", "checkpoint", "custom", "scan", "debug"),  # transforms whose op carries a function; observers
     ),
     ("nn", "optim", "data"),

@@ -392,6 +392,22 @@ def test_cotangents_of_several_outputs_with_seeds():
     assert dx.tolist() == [2.0, 3.0]
 
 
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda x: cotangents(x * x, [x]), TypeError, r"outputs wanted a list of Values, got Value.*cotangents\(\[y\]"),
+        (lambda x: cotangents([x * x], x), TypeError, "inputs wanted a list of Values, got Value"),
+        (lambda x: cotangents([3.0], [x]), TypeError, "outputs wanted a list of Values, got a list with other"),
+        (lambda x: cotangents([x * x], [3.0]), TypeError, "inputs wanted"),
+        (lambda x: cotangents([x * x], [x], 1.0), ValueError, "seeds wanted a list .*1 outputs, got float"),
+        (lambda x: cotangents([x * x], [x], [1.0, 2.0]), ValueError, "seeds wanted .*got 2"),
+    ],
+)
+def test_cotangents_takes_lists(call, error, words):
+    with pytest.raises(error, match=words):
+        call(Value(3.0))
+
+
 def test_create_graph_gives_every_order():
     """d^n/dx^n x^5 at 2: 80, 160, 240, 240, 120, 0."""
     x = Value(2.0)

@@ -168,3 +168,37 @@ def test_an_op_of_ones_own():
         np.testing.assert_array_equal(vmap(grad(cube))(np.arange(3.0)), [0.0, 3.0, 12.0])
     finally:
         del OPS["cube_of_a_user"]
+
+
+@pytest.mark.parametrize("x", [3.0, np.array([1.0, 3.0])])
+def test_a_rule_that_uses_a_value_gives_a_plain_gradient(x):
+    w = Value(2.0)
+
+    @custom_vjp
+    def f(x):
+        return x * 1.0
+
+    f.defvjp(lambda g, ans, x: g * w)
+    leaf = Value(x)
+    inner = leaf * 1.0
+    (f(inner) * 2).sum().backward()
+    assert type(leaf.grad) is type(leaf.data.copy() if isinstance(x, np.ndarray) else x)
+    assert isinstance(inner.grad, type(inner.data))
+    np.testing.assert_array_equal(leaf.grad, np.full(np.shape(x), 4.0))
+
+
+@pytest.mark.parametrize("name", ["diag", "softmax", "matmul", "sum", "inv", "copy", "getitem"])
+def test_a_name_that_an_op_has_too_means_nothing_in_vmap(name):
+    def f(*xs):
+        return sum(xs).sum() * xs[0]
+
+    f.__name__ = name
+    rule = custom_vjp(f)
+    rule.defvjp(
+        lambda g, ans, *xs: (g * sum(xs).sum() + (g * xs[0]).sum(), *[(g * xs[0]).sum() + x * 0.0 for x in xs[1:]])
+    )
+    xs = np.arange(12.0).reshape(3, 2, 2)
+    one = vmap(grad(lambda x: (rule(x) * np.eye(2)).sum()))(xs)
+    np.testing.assert_allclose(one, [grad(lambda x: (f(x) * np.eye(2)).sum())(x) for x in xs])
+    two = vmap(grad(lambda x: (rule(x, x) * np.eye(2)).sum()))(xs)
+    np.testing.assert_allclose(two, [grad(lambda x: (f(x, x) * np.eye(2)).sum())(x) for x in xs])

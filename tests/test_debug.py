@@ -9,7 +9,20 @@ import weakref
 import numpy as np
 import pytest
 
-from autograd_nn import NonFiniteError, Value, checkpoint, debug, grad, no_grad, vmap
+from autograd_nn import (
+    NonFiniteError,
+    Value,
+    checkpoint,
+    custom_vjp,
+    debug,
+    grad,
+    hessian,
+    jacobian,
+    no_grad,
+    scan,
+    stop_gradient,
+    vmap,
+)
 from autograd_nn import numpy as anp
 from autograd_nn.graph import modes
 
@@ -244,6 +257,76 @@ def test_through_checkpoint():
     x = Value(0.0)
     with pytest.raises(NonFiniteError, match="'checkpoint'"), debug():
         checkpoint(np.sqrt)(x).backward()
+
+
+LOG = "'log' made -inf out of x = 0.0.*log wants x > 0"
+SQRT = "'sqrt' made inf out of x = 0.0.*slope of sqrt at 0"
+
+
+@custom_vjp
+def log(x):
+    return np.log(x)
+
+
+log.defvjp(lambda g, ans, x: g / x)
+
+
+CARRIERS = {  # apart from the words, since messages show these lines
+    "checkpoint": checkpoint(lambda x: np.log(x * 2).sum()),
+    "checkpoint backward": checkpoint(lambda x: np.sqrt(x * 2).sum()),
+    "two checkpoints": checkpoint(checkpoint(lambda x: np.sqrt(x).sum())),
+    "scan": lambda x: scan(lambda c, a: (c + np.log(a), c), 0.0, x)[0],
+    "scan backward": lambda x: scan(lambda c, a: (c + np.sqrt(a), c), 0.0, x)[0],
+    "custom": lambda x: log(x).sum(),
+}
+
+
+@pytest.mark.parametrize(
+    ("f", "words"),
+    [
+        ("checkpoint", f"'checkpoint' made -inf.*Inside of 'checkpoint'.*{LOG}"),
+        ("checkpoint backward", f"rule of 'checkpoint' made inf.*Inside of 'checkpoint'.*{SQRT}"),
+        ("two checkpoints", f"(Inside of 'checkpoint'.*){{2}}{SQRT}"),
+        ("scan", f"'scan' made .*Inside of 'scan'.*{LOG}"),
+        ("scan backward", f"rule of 'scan' made inf.*Inside of 'scan'.*{SQRT}"),
+        ("custom", f"'log' made -inf out of operand 0.*Inside of 'log'.*{LOG}"),
+    ],
+)
+@pytest.mark.parametrize("differentiate", [lambda f, x: f(Value(x)).backward(), lambda f, x: grad(f)(x)])
+def test_what_a_function_in_an_op_does_is_told_with_its_line(f, words, differentiate):
+    with pytest.raises(NonFiniteError, match=f"(?s){words}") as caught, debug():
+        differentiate(CARRIERS[f], np.array([1.0, 0.0, 3.0]))
+    assert f"{__file__}:" in str(caught.value).split("Inside of")[-1]
+
+
+def test_a_bad_number_from_before_is_not_blamed_on_a_function_in_an_op():
+    message = caught(lambda: checkpoint(lambda x: np.sin(x).sum())(np.log(Value([1.0, 0.0]))))
+    assert message.startswith("forward: 'log' made -inf out of x = 0.0")
+    assert "Inside" not in message
+
+
+@pytest.mark.parametrize(
+    "derivative",
+    [
+        lambda f, x: vmap(grad(f))(x),
+        lambda f, x: hessian(lambda x: f(x).sum())(x),
+        lambda f, x: jacobian(f)(x),
+        lambda f, x: vmap(hessian(f))(x),
+        lambda f, x: vmap(vmap(grad(f)))(x[np.newaxis]),
+    ],
+)
+def test_vmap_hessian_and_jacobian(derivative):
+    with pytest.raises(NonFiniteError, match=r"rule of 'sqrt' made (inf|nan) out of x = 0.0"), debug():
+        derivative(np.sqrt, np.array([4.0, 0.0]))
+
+
+def test_what_vmap_leaves_out_is_no_error():
+    with debug():
+        found = vmap(lambda x: anp.where(x > 0, grad(np.sqrt)(x), 0.0))(np.array([4.0, 0.0]))
+        vmap(lambda x: x)(np.array([np.inf]))  # nor is what was put in, afterwards
+        grad(lambda x: x * anp.where(x > 0, stop_gradient(grad(np.sqrt)(x)), 0.0))(0.0)
+        vmap(lambda x: x)(np.array([np.inf]))
+    np.testing.assert_array_equal(found, [0.25, 0.0])
 
 
 def test_retain_leaves():

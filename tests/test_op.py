@@ -132,6 +132,9 @@ def test_attributes_must_be_named_in_the_signature():
         (lambda x: OPS["matmul"](x, np.ones((2, 2))), ValueError, r"matmul: .*x: \(2, 3\), y: \(2, 2\).*\.T"),
         (lambda x: OPS["matmul"](np.ones(4), x), ValueError, r"^matmul: y has an axis of length 2 where 4 was wanted"),
         (lambda x: OPS["matmul"](x, 2.0), ValueError, r"^matmul: y does not have enough .*y: scalar.*x \* y"),
+        (lambda x: OPS["bitwise_and"](x, x), TypeError, r"^bitwise_and: .*Integers or masks are wanted.* x > 0\.$"),
+        (lambda x: OPS["ldexp"](x, 1.5), TypeError, r"^ldexp: .*Got x: \(2, 3\), n: scalar.*x\.astype\(int\)"),
+        (lambda x: OPS["convolve"](x, x), ValueError, r"^convolve: .*One axis is wanted: x\.ravel\(\)"),
         (lambda x: OPS["solve"](x[:, :2], np.ones(3)), ValueError, r"^solve: b has an axis of length 3.*length\.$"),
     ],
 )

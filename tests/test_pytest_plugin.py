@@ -77,7 +77,7 @@ def test_fixtures_and_number_of_examples(tmp_path):
     assert "5 passed" in done.stdout
 
 
-@pytest.mark.parametrize(("given", "says"), [("0", "--gradcheck-examples"), ("many", "--gradcheck-examples")])
+@pytest.mark.parametrize(("given", "says"), [("0", "above 0, got '0'"), ("many", "above 0, got 'many'")])
 def test_a_bad_number_is_a_usage_error(tmp_path, given, says):
     done = run(tmp_path, "--gradcheck-examples", given, suite="")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR

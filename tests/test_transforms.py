@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import gc
 import math
 import weakref
@@ -13,6 +14,8 @@ from scipy.optimize import minimize, rosen, rosen_der, rosen_hess, rosen_hess_pr
 import autograd_nn as ag
 from autograd_nn import (
     Value,
+    checkpoint,
+    custom_vjp,
     elementwise_grad,
     grad,
     grad_and_aux,
@@ -366,6 +369,11 @@ def test_complex_convention():
         (lambda: hvp(rosenbrock)(POINT), TypeError, "vector"),
         (lambda: hvp(rosenbrock)(POINT, np.ones(3)), ValueError, "shape"),
         (lambda: hvp(rosenbrock)(POINT, (1.0, 2.0)), ValueError, "structure"),
+        (lambda: hessian(lambda x: x * x)(np.ones(3)), ValueError, r"^hessian: .*jacobian\(jacobian\(f\)\)"),
+        (lambda: hvp(lambda x: x * x)(np.ones(3), np.ones(3)), ValueError, r"^hvp: .*\(3,\)"),
+        (lambda: hessian(lambda x: (x, x))(1.0), TypeError, "^hessian: .*2 leaves"),
+        (lambda: hessian(lambda x: x)("text"), TypeError, "^hessian: wanted numbers"),
+        (lambda: value_and_grad(lambda x: x * 2)(np.ones(3)), ValueError, "^value_and_grad: "),
         (lambda: hessian(lambda z: abs(z))(1j), TypeError, "real arguments"),
         (lambda: jacobian(lambda x: x * 1j)(np.ones(2)), TypeError, "holomorphic"),
         (lambda: elementwise_grad(lambda x: x * 1j)(np.ones(2)), TypeError, "holomorphic"),
@@ -374,6 +382,81 @@ def test_complex_convention():
 def test_errors(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+def in_place(x):
+    array = np.zeros(2)
+    array[0] = x
+    return array.sum()
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        math.exp,
+        lambda x: float(x) ** 2,
+        lambda x: x * x.item(),
+        lambda x: math.hypot(x, x * x),
+        lambda x: math.fsum(np.stack([x, x])),
+        lambda x: sum((x * np.ones(2)).tolist()),
+        lambda x: abs(complex(x)) * x,
+        lambda x: np.float64(x) * x,
+        lambda x: np.fromiter([x], float)[0],
+        in_place,
+        lambda x: Value(x) ** 2,
+        lambda x: Value(x * x, name="y"),
+        lambda x: copy.copy(x) * x,
+        lambda x: copy.deepcopy([x])[0],
+        lambda x: x * float(grad(lambda y: x * y)(1.0)),
+        lambda x: checkpoint(lambda x: x * math.exp(x))(x),
+        lambda x: ag.scan(lambda c, _: (c * math.exp(c), None), x, length=2)[0],
+    ],
+)
+@pytest.mark.parametrize(
+    "transform",
+    [
+        lambda f: grad(f)(1.5),
+        lambda f: grad(f)(Value(1.5)),
+        lambda f: jvp(f, (1.5,), (1.0,)),
+        lambda f: vjp(f, 1.5)[1](1.0),
+        lambda f: jacobian(f)(1.5),
+        lambda f: hessian(f)(1.5),
+        lambda f: ag.vmap(grad(f))(np.ones(2)),
+    ],
+)
+def test_no_number_that_is_differentiated_becomes_a_constant_silently(f, transform):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        transform(f)
+    assert any(words in str(caught.getrepr(chain=True)) for words in ("constant is meant", "inside vmap", "out of the"))
+
+
+def test_a_second_derivative_is_not_lost_in_a_rule_for_numbers():
+    @custom_vjp
+    def exp(x):
+        return math.exp(x)
+
+    exp.defvjp(lambda g, ans, x: g * math.exp(x))
+    assert grad(exp)(1.0) == math.e
+    with pytest.raises(TypeError, match=r"np\.exp\(v\)"):
+        grad(grad(exp))(1.0)
+
+
+def test_what_may_become_a_number_in_a_transform(capsys):
+    w = Value(2.0)
+
+    def f(x):
+        y = x * 1.0
+        print(f"{y:.1f}", y, int(y))
+        with no_grad():
+            seen = float(y)
+        slope = float(w) + math.sqrt(y.data) + ag.stop_gradient(y).item() + Value(y, requires_grad=False).item() + seen
+        return (y - int(y)) * slope if y > 1 else y
+
+    slope = 2 + 1.5 + 3 * 2.25
+    assert (grad(f)(2.25), grad(f)(0.5)) == (slope, 1.0)
+    assert grad(f)(Value(2.25)).item() == slope
+    assert "2.2 Value(2.25, op='mul') 2" in capsys.readouterr().out
+    assert float(Value(2.0) * w) == 4.0  # in eager code as ever
 
 
 def test_after_an_error_all_is_as_before():

@@ -21,6 +21,9 @@ def einsum(*operands: Any, out: None = None, optimize: Any = False, **kwargs: An
         raise TypeError(
             f"np.einsum of a Value does not take {', '.join(kwargs)}: convert the operands with astype first."
         )
+    last = operands[-1]
+    if isinstance(last, str) and isinstance(operands[0], (Node, np.ndarray)):
+        raise TypeError(f"np.einsum wanted the subscripts first, got {last!r} last: write einsum({last!r}, x, …).")
     if isinstance(operands[0], (Node, np.ndarray)):
         operands = in_letters(operands)
     subscripts, *arrays = operands

@@ -31,6 +31,7 @@ __all__ = [
     "minimum",
     "mul",
     "negative",
+    "nextafter",
     "power",
     "power_of",
     "remainder",
@@ -446,6 +447,15 @@ def ldexp(x, n):
 
 
 ldexp.defvjp(lambda g, ans, x, n: ldexp(g, n), None)
+
+
+@op("x⁺", numpy=np.nextafter, scalar=math.nextafter, domain=(REAL, REAL), **REAL_OP)
+def nextafter(x, y):
+    """The next floating-point number after x, towards y: x itself but for rounding, so the derivatives are 1 and 0."""
+    return np.nextafter(x, y)
+
+
+nextafter.defvjp(lambda g, ans, x, y: g, lambda g, ans, x, y: g * 0.0)
 
 
 # Sums on a logarithmic scale

@@ -591,7 +591,7 @@ def append(x, values, *, axis=None):
 def delete(x, obj, *, axis=None):
     """x without what stands at an index (int, slice or array) along an axis; flattened if axis is None."""
     n = math.prod(shape_of(x)) if axis is None else shape_of(x)[axis]
-    return take(x, np.delete(np.arange(n), obj), axis=axis)
+    return take(x, np.delete(np.arange(n), obj if isinstance(obj, slice) else constant(obj)), axis=axis)
 
 
 def insert(x, obj, values, *, axis=None):
@@ -601,7 +601,7 @@ def insert(x, obj, values, *, axis=None):
     shape = shape_of(x)
     axis %= len(shape)
     n = shape[axis]
-    at = np.asarray(np.arange(n)[obj] if isinstance(obj, slice) else obj)
+    at = np.arange(n)[obj] if isinstance(obj, slice) else constant(obj)
     at = np.flatnonzero(at) if at.dtype.kind == "b" else at
     if at.size == 1:  # the values may be several, all inserted here
         values = reshape(values, shape=(1,) * (len(shape) - len(shape_of(values))) + shape_of(values))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from ..domain import NONZERO, Case
+from ..graph import dtype as dtype_of
 from ..graph import shape as shape_of
 from ..op import op
 from .arithmetic import power_of
@@ -65,11 +66,16 @@ def matrix_norm_slope(ans, x, ord, axes):
         over = row if abs(ord) == 1 else col
         sums = sum_to(absolute(x), shape=kept(x, (over,)))
         return sign(x) * share(equal(sums, ans), axes)
-    u, s, vh = svd(moveaxis(x, source=axes, destination=(-2, -1)), full_matrices=False)
+    matrices = moveaxis(x, source=axes, destination=(-2, -1))
+    zero = equal(moveaxis(ans, source=axes, destination=(-2, -1)), 0.0) if ord != -2 else np.False_
+    # A matrix of zeros has no singular vectors to choose: another one takes its place, and the slope is 0.
+    rows, columns = shape_of(matrices)[-2:]
+    stand_in = np.eye(rows, columns, dtype=dtype_of(x)) * np.arange(1, columns + 1, dtype=dtype_of(x))
+    u, s, vh = svd(where(zero, stand_in, matrices), full_matrices=False)
     if ord != "nuc":
         extreme = s[..., :1] if ord == 2 else s[..., -1:]
         u = u * expand_dims(share(equal(s, extreme), (len(shape_of(s)) - 1,)), axis=-2)
-    return moveaxis(u @ vh, source=(-2, -1), destination=axes)
+    return moveaxis(where(zero, 0.0, u @ vh), source=(-2, -1), destination=axes)
 
 
 def norm_vjp(g, ans, x, ord, axis, keepdims):
@@ -80,7 +86,9 @@ def norm_vjp(g, ans, x, ord, axis, keepdims):
     return g * (matrix_norm_slope if matrices else vector_norm_slope)(ans, x, ord, axes)
 
 
-NORM_KINKS = "0 at x = 0 for order 2; |x| has slope 0 at 0; a tie of largest elements shares its gradient equally"
+NORM_KINKS = (
+    "0 at x = 0 for orders 2 and nuc; |x| has slope 0 at 0; a tie of largest elements shares its gradient equally"
+)
 
 
 @op(
@@ -119,7 +127,7 @@ NORM_KINKS = "0 at x = 0 for order 2; |x| has slope 0 at 0; a tie of largest ele
 def norm(x, *, ord=None, axis=None, keepdims=False):
     """Norm of vectors or matrices: order 2 of all elements by default; over one axis, vectors; over two axes, matrices.
 
-    At x = 0 the gradient of the norm of order 2 is taken as 0, its smallest subgradient.
+    At x = 0 the gradient of the norm of order 2, and of the nuclear norm, is taken as 0, the smallest subgradient.
     """
     return np.linalg.norm(x, ord, axis, keepdims)
 

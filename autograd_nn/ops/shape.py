@@ -7,6 +7,7 @@ was dropped, its cotangent is 0.
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -405,7 +406,7 @@ roll.defvjp(
 )
 def rot90(x, *, k=1, axes=(0, 1)):
     """Rotated by k quarter turns, from the first of two axes towards the second."""
-    return np.rot90(x, k, axes)
+    return np.rot90(x, operator.index(k), axes)  # NumPy takes 1.5 turns for 3, and back again for 2.5
 
 
 rot90.defvjp(lambda g, ans, x, k, axes: rot90(g, k=-k, axes=axes))
@@ -524,6 +525,8 @@ PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 
 def pad_pairs(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
     """Return (before, after) for each axis."""
+    if type(pad_width) is tuple and len(pad_width) == ndim and all(type(p) is tuple and len(p) == 2 for p in pad_width):
+        return list(pad_width)  # as rules write it: broadcasting takes ten times as long
     return (
         [(int(before), int(after)) for before, after in np.broadcast_to(np.asarray(pad_width), (ndim, 2))]
         if ndim

@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from ..domain import Case
 from ..graph import shape as shape_of
@@ -125,7 +126,7 @@ def topk(x, *, k, axis=-1):
     Of equal elements the first comes first.
     """
     x = np.asarray(x)
-    n = x.shape[axis]
+    n = x.shape[normalize_axis_index(axis, x.ndim)]
     if not 0 <= k <= n:
         raise ValueError(f"wanted k from 0 to the length {n} of axis {axis}, got {k}")
     backwards = n - 1 - np.argsort(np.flip(x, axis), axis, kind="stable")  # of equal elements, the last comes first
@@ -161,6 +162,8 @@ def order_statistic_vjp(g: Any, x: Any, at: np.ndarray, axis: Any) -> Any:
     """
     rows, order = rows_of(x, axis)
     shape, n = shape_of(x), shape_of(rows)[-1]
+    if n == 0:
+        return x * 0.0  # nothing, in the shape of nothing
     low = np.floor(at).astype(int)
     high = np.minimum(low + 1, n - 1)
     weight = at - low

@@ -73,6 +73,8 @@ def check_grads(
       central differences:   6 ± ...
       Every op on the way is right by itself, so the path is cut or hidden: ...
     """
+    if not callable(f):
+        raise TypeError(f"check_grads wanted a function, then its arguments, got {type(f).__name__} {f!r}.")
     if type(order) is not int or order < 1:
         raise ValueError(f"check_grads wanted order=1, 2, …, got {order!r}.")
     modes = (modes,) if isinstance(modes, str) else tuple(modes)
@@ -160,6 +162,12 @@ def check_point(name: str, function: Function, arrays: list[Any]) -> None:
     """Refuse what has no derivative: a function that is not finite here, or not the same twice."""
     with np.errstate(all="ignore"):
         one, two = function.numbers(arrays), function.numbers(arrays)
+    if not any(kind(out) in "fc" for out in one):
+        came = ", ".join(str(np.asarray(out).dtype) for out in one) or "nothing"
+        raise TypeError(
+            f"check_grads: {name} returned {came}; wanted at least one float, since nothing else has a derivative. "
+            "Is its return statement missing, or is it made of comparisons?"
+        )
     for n, (a, b) in enumerate(zip(one, two, strict=True)):
         if not np.array_equal(a, b, equal_nan=kind(a) in "fc"):
             raise GradientError(
@@ -193,10 +201,8 @@ def failure(name: str, names: list[str], found: Discrepancy, function: Function,
         lines.append(f"by the rules ({found.mode}):    {found.rule:.9g}")
         lines.append(f"central differences:   {found.numeric.value:.9g} ± {found.numeric.error:.1g}")
     op, reason = cause(function, arrays, found)
-    if found.slopes is not None:
-        lines.append(
-            f"The point sits on a kink: slope {found.slopes[0]:g} on the left, {found.slopes[1]:g} on the right."
-        )
+    if found.corner:
+        lines.append(f"The point sits on a {found.corner}: {found.sides}.")
     return GradientError("\n  ".join([*lines, reason]), found, op)
 
 
@@ -210,6 +216,8 @@ def cause(function: Function, arrays: list[Any], found: Discrepancy) -> tuple[Op
         graphs.append(vjp(graphs[-1], leaves, seeds, True))
     # An op by the vjp alone first: its jvp, and its second order, run the rules of the ops in its rule too.
     tries = [(outputs, 1, ("vjp",)) for outputs in graphs]
+    if found.corner:  # it is in an op of the function, before it is in an op of that one's rule
+        tries = []
     tries += [(outputs, order, MODES) for order in range(1, found.order + 1)]
     for outputs, order, modes in tries:
         for node in Graph.of(*[out for out in outputs if isinstance(out, Node)]).nodes:
@@ -221,18 +229,18 @@ def cause(function: Function, arrays: list[Any], found: Discrepancy) -> tuple[Op
                 return node.op, f"The rule of op {node.op.name!r} ({node.op.module}) fails: {error}"
             if wrong is not None:
                 where = f"op {node.op.name!r} ({node.op.module})"
-                if wrong.slopes is None:
+                if not wrong.corner:
                     return node.op, f"The rule of {where} is wrong: {explain(node.op, wrong)}"
                 documented = (
-                    f"This kink is documented: op {node.op.name!r}: {node.op.kinks}."
+                    f"This {wrong.corner} is documented: op {node.op.name!r}: {node.op.kinks}."
                     if node.op.kinks
-                    else "It documents no kink."
+                    else f"It documents no {wrong.corner}."
                 )
-                return node.op, f"The kink is in {where}: {explain(node.op, wrong)}\n  {documented}"
-    if found.slopes is not None:
-        return (
-            None,
-            "Every op on the way is right by itself: at a kink central differences give the mean of both slopes.",
+                return node.op, f"The {wrong.corner} is in {where}: {explain(node.op, wrong)}\n  {documented}"
+    if found.corner:
+        return None, (
+            "Every op on the way is right by itself: at a kink central differences give the mean of both slopes, "
+            "at a jump there is none."
         )
     return None, (
         "Every op on the way is right by itself, so the path is cut or hidden: look for .data, .detach(), .item(), "
@@ -283,6 +291,4 @@ def explain(op: Op, found: Discrepancy) -> str:
         return f"{text}: {found.problem}"
     text += f": the rule gives {found.rule:.9g} ({found.mode}), "
     text += f"central differences {found.numeric.value:.9g} ± {found.numeric.error:.1g}"
-    if found.slopes is not None:
-        text += f"; slope {found.slopes[0]:g} on the left, {found.slopes[1]:g} on the right"
-    return text
+    return f"{text}; {found.sides}" if found.corner else text

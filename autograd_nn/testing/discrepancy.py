@@ -42,6 +42,7 @@ class Discrepancy:
         rule: the derivative of that output element by that argument element, by the rules.
         numeric: the same by central differences.
         slopes: on the left and on the right, if they differ: a kink.
+        jump: values on the left and on the right, if they differ: the function itself jumps.
         problem: what is wrong if it is not the number (a shape, a dtype, a value that is not finite).
     """
 
@@ -54,7 +55,20 @@ class Discrepancy:
     rule: Any = 0.0
     numeric: Estimate = NO_ESTIMATE
     slopes: tuple[float, float] | None = None
+    jump: tuple[float, float] | None = None
     problem: str = ""
+
+    @property
+    def corner(self) -> str:
+        """What the point sits on: "kink", "jump", or "" where the function is smooth."""
+        return "jump" if self.jump is not None else "kink" if self.slopes is not None else ""
+
+    @property
+    def sides(self) -> str:
+        """What is on both sides of a kink or jump, in words; "" where there is none."""
+        if self.jump is not None:
+            return f"value {self.jump[0]:g} on the left, {self.jump[1]:g} on the right"
+        return f"slope {self.slopes[0]:g} on the left, {self.slopes[1]:g} on the right" if self.slopes else ""
 
 
 class Function:
@@ -340,8 +354,11 @@ def locate(at: Comparison, found: Discrepancy, v: Any, weights: Arrays) -> Discr
     v, weights = max(pairs, key=lambda pair: difference(*pair))
     phi = at.phi(i, v, weights)
     left, right = one_sided(phi, eps=at.eps)
-    if found.order > 1 and abs(phi(1e-9) - phi(-1e-9)) > 1e-4 * max(1e-3, abs(phi(1e-9)), abs(phi(-1e-9))):
-        left, right = phi(-1e-9), phi(1e-9)  # the gradient jumps: the kink is in the function one order below
+    near = 1e-9 * max(1.0, abs(np.asarray(at.arrays[i]).flat[k]))
+    below, above = phi(-near), phi(near)
+    jumps = abs(above - below) > 1e-4 * max(1e-3, abs(above), abs(below))
+    if jumps and found.order > 1:
+        left, right = below, above  # the gradient jumps: the kink is in the function one order below
     kink = abs(left - right) > 1e-3 * max(abs(left), abs(right), 1e-3)
     return replace(
         found,
@@ -351,6 +368,7 @@ def locate(at: Comparison, found: Discrepancy, v: Any, weights: Arrays) -> Discr
         rule=at.analytic(mode, i, v, weights)[0],
         numeric=at.numeric(i, v, weights, 1e-9, 1 / 64),
         slopes=(left, right) if kink else None,
+        jump=(below, above) if jumps and found.order == 1 else None,
     )
 
 

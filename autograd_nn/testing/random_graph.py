@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,6 +155,7 @@ class RandomGraph:
             "",
             "from autograd_nn import OPS",
             "from autograd_nn.testing import check_graph",
+            *origins(self.steps),
             "",
             "",
         ]
@@ -166,6 +168,18 @@ class RandomGraph:
         sums = [f"OPS['sum_to']({names[i]}, shape=())" for i in self.sinks]
         lines += [f"    return {' + '.join(sums)}", "", "", "check_graph("]
         return "\n".join([*lines, *[f"    {x}," for x in ("f", *map(literal, self.leaves))], ")", ""])
+
+
+def origins(steps: Sequence[Step]) -> list[str]:
+    """Return the lines that bring the ops which are not the library's into `OPS`: imports, or what is left to do."""
+    lines = {}
+    for op in (step.op for step in steps if step.op.module.partition(".")[0] != __name__.partition(".")[0]):
+        module = sys.modules.get(op.module)
+        if OPS.get(op.name) is op and op.module != "__main__" and module is not None:
+            lines[f"import {op.module}  # makes op {op.name!r}"] = None
+        else:
+            lines[f"# Define op {op.name!r} here, with @op: it was made in {op.module}."] = None
+    return ["", *lines] if lines else []
 
 
 def total_of(x: Any) -> Any:

@@ -18,7 +18,7 @@ import numpy as np
 from ..domain import REAL, Case, Interval
 from ..op import ITEM, OPS, Op
 from ..value import Value
-from .discrepancy import kind
+from .discrepancy import data_of, kind, vjp
 from .random_graph import RandomGraph, Step
 
 if TYPE_CHECKING:
@@ -249,13 +249,32 @@ def suits(data: Any, domain: Interval, case: Case) -> bool:
     return bool(inside) and apart and not ties
 
 
+def installed(op: Op) -> bool:
+    """Is there everything that an op and its rules compute with? Some want SciPy, or their rules alone do."""
+    for case in op.cases[:1]:
+        made = case.make(op.domain, np.random.default_rng(0))
+        args = [Value.leaf(np.array([x]) if type(x) is float else x, requires_grad=kind(x) == "f") for x in made]
+        try:
+            out = op(*args, **case.attrs)
+            outputs = [x for x in (out if isinstance(out, tuple) else (out,)) if x.requires_grad]
+            for _ in range(2):  # the second time for the rules of the ops in its rule
+                seeds = [Value.leaf(np.ones_like(data_of(x)), requires_grad=True) for x in outputs]
+                outputs = vjp(outputs, args, seeds, True)
+                args += seeds
+        except ImportError:
+            return False
+        except Exception:  # noqa: BLE001  (whatever else is wrong with an op is for the graph to show)
+            return True
+    return True
+
+
 @functools.cache
 def steps_of(op: Op) -> tuple[Case, ...]:
     """Return the cases of an op that can be a step of a random graph.
 
     Recipes for arrays of floats are left out: they make special matrices (symmetric, say), on which an op may insist.
     """
-    if not op.differentiable or op is ITEM:
+    if not op.differentiable or op is ITEM or not installed(op):
         return ()
 
     def plain(argument: Any) -> bool:

@@ -44,12 +44,15 @@ def as_graph(source: Any) -> Graph:
     )
 
 
-def plain(text: str, limit: int = 40) -> str:
+def plain(text: object, limit: int = 40) -> str:
     r"""Return a name as one printable line: other characters as Python escapes, long names shortened.
+
+    A name may be anything: pictures are for looking at what went wrong.
 
     >>> plain("∂L/∂w₁"), plain("two\nlines"), plain("x" * 5000, limit=5)
     ('∂L/∂w₁', 'two\\nlines', 'xxxx…')
     """
+    text = str(text)
     short = text if len(text) <= limit else text[: limit - 1] + "…"
     if short.isprintable():
         return short

@@ -55,3 +55,8 @@ def test_limits_twice():
 def test_einsum_of_another_dtype():
     with pytest.raises(TypeError, match="dtype"):
         np.einsum("ij->ji", Value(A), dtype=np.float32)
+
+
+def test_einsum_with_the_subscripts_last():
+    with pytest.raises(TypeError, match=r"subscripts first, got 'ij->ji' last: write einsum\('ij->ji', x, …\)"):
+        np.einsum(Value(A), "ij->ji")

@@ -230,6 +230,15 @@ def test_length_and_angle_neither_overflow_nor_underflow(size):
     assert gradients(arithmetic.arctan2, 3 * size, 4 * size) == pytest.approx([0.16 / size, -0.12 / size], rel=1e-12)
 
 
+def test_nextafter_is_its_first_argument_but_for_rounding():
+    x, y = Value([1.0, 1.0, 0.0]), Value([2.0, 0.0, 0.0])
+    z = np.nextafter(x, y)
+    assert z.tolist() == [1.0 + 2.0**-52, 1.0 - 2.0**-53, 0.0]
+    z.sum().backward()
+    assert (x.grad.tolist(), y.grad.tolist()) == ([1.0, 1.0, 1.0], [0.0, 0.0, 0.0])
+    assert arithmetic.nextafter(1.0, math.inf) == 1.0 + 2.0**-52
+
+
 def test_ldexp_has_integers_for_exponents():
     x = Value([1.0, 3.0])
     y = arithmetic.ldexp(x, np.array([2, -1]))

@@ -530,3 +530,18 @@ def test_accumulating_equals_adding_what_the_rule_gives(op):
         np.testing.assert_array_equal(total, before + whole)
         compared += 1
     assert compared > 3
+
+
+def test_where_to_delete_and_insert_may_be_a_value_of_integers():
+    x, at = Value([1.0, 2.0, 3.0]), Value(np.array([0, 2]), requires_grad=False).astype(int)
+    assert np.delete(x, at).tolist() == [2.0]
+    assert np.insert(x, at, 9.0).tolist() == [9.0, 1.0, 2.0, 9.0, 3.0]
+    np.delete(x, at).sum().backward()
+    assert x.grad.tolist() == [0.0, 1.0, 0.0]
+
+
+def test_a_value_that_wants_a_gradient_is_no_place_to_delete():
+    x = Value([1.0, 2.0, 3.0])
+    for f in (lambda: np.delete(x, x), lambda: np.insert(x, x, 0.0)):
+        with pytest.raises(TypeError, match="cut it out of the graph"):
+            f()

@@ -354,3 +354,10 @@ def test_float32_stays_float32():
         y.backward(np.ones(y.shape, y.dtype))
         assert y.dtype == np.float32
         assert x.grad.dtype == np.float32
+
+
+@pytest.mark.parametrize("name", ["cholesky", "eigh"])
+def test_a_hermitian_matrix_is_refused_as_complex_and_not_as_unsymmetric(name):
+    hermitian = np.array([[2.0, 1.0j], [-1.0j, 2.0]])
+    with pytest.raises(TypeError, match=f"{name}: wanted real numbers.*complex128"):
+        getattr(np.linalg, name)(Value(hermitian))

@@ -27,6 +27,24 @@ def test_gradient_at_zero_is_zero_and_finite_twice(f):
     np.testing.assert_array_equal(hessian(f)(np.zeros(2)), np.zeros((2, 2)))
 
 
+@pytest.mark.parametrize("ord", [2, "nuc", 1, math.inf, "fro"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_matrix_norms_at_zero_have_gradient_zero_and_finite_twice(ord, dtype):
+    """Of a stack in which one matrix is zero: the others have the gradient that they have alone."""
+    x = np.stack([M, np.zeros((3, 2))], axis=1).astype(dtype)
+
+    def f(x):
+        return norm(x, ord=ord, axis=(0, 2)).sum()
+
+    slope = grad(f)(x)
+    assert slope.dtype == dtype
+    np.testing.assert_array_equal(slope[:, 1], np.zeros((3, 2)))
+    np.testing.assert_allclose(slope[:, 0], grad(lambda a: norm(a, ord=ord))(M), rtol=1e-5)
+    curvature = hessian(f)(x)
+    assert np.all(np.isfinite(curvature))
+    np.testing.assert_array_equal(curvature[:, 1], np.zeros((3, 2, 3, 2, 2)))
+
+
 def test_rows_of_zeros_do_not_harm_others():
     x = np.array([[0.0, 0.0], [3.0, 4.0]])
     np.testing.assert_allclose(grad(lambda x: norm(x, axis=1).sum())(x), [[0.0, 0.0], [0.6, 0.8]])

@@ -290,6 +290,7 @@ def test_cast_discrete_has_no_derivative():
         (lambda x: np.broadcast_to(x, (3,)), "broadcast_to: "),
         (lambda x: np.concatenate([x, x[0]]), "concatenate: .*same number of dimensions"),
         (lambda x: np.concatenate([x, x.T]), "concatenate: .*must match exactly"),
+        (lambda x: np.concatenate(x.ravel()), r"concatenate: .*xs0: scalar.*np\.stack joins numbers"),
         (lambda x: np.stack([x, x.T]), "stack: all input arrays must have the same shape"),
         (lambda x: np.pad(x, -1), "pad: wanted widths of 0 or more.*x\\[i:j\\]"),
         (lambda x: np.pad(x, 1, mode="mean"), "pad: wanted mode constant, edge.*got 'mean'"),
@@ -302,3 +303,10 @@ def test_cast_discrete_has_no_derivative():
 def test_errors_name_the_op_and_the_cure(f, message):
     with pytest.raises((ValueError, TypeError), match=message):
         f(Value(np.ones((2, 3))))
+
+
+def test_turns_have_to_be_whole():
+    """NumPy turns by 3 where 1.5 stands; the way back from there would be another one."""
+    with pytest.raises(TypeError, match=r"rot90: 'float' object cannot be interpreted as an integer.*k=1\.5"):
+        np.rot90(Value(MATRIX), 1.5)
+    assert np.rot90(Value(MATRIX), np.int64(3)).data.tolist() == np.rot90(MATRIX, 3).tolist()

@@ -206,6 +206,25 @@ def test_a_kink_that_no_op_documents():
     assert "It documents no kink" in str(caught.value)
 
 
+def test_a_kink_met_at_the_second_order_is_the_ops_and_not_a_wrong_rule():
+    """The gradient of |x| is sign(x), whose jump at 0 is right; nobody's rule is wrong."""
+    with pytest.raises(GradientError, match="slope -1 on the left, 1 on the right") as caught:
+        check_grads(lambda x: abs(x).sum(), np.array([1.0, 0.0]))
+    assert "documented: op 'absolute': 0 at 0" in str(caught.value)
+    assert "is wrong:" not in str(caught.value)
+    assert caught.value.op is OPS["absolute"]
+
+
+@pytest.mark.parametrize("x", [3.0, 3000.0])
+def test_a_jump_is_named_with_the_values_on_both_sides(x):
+    sides = f"value {x - 1:g} on the left, {x:g} on the right"
+    with pytest.raises(GradientError, match="The jump is in op 'floor'") as caught:
+        check_grads(lambda y: np.floor(y), np.array([0.5, x]))
+    assert f"The point sits on a jump: {sides}." in str(caught.value)
+    assert "This jump is documented: op 'floor'" in str(caught.value)
+    assert caught.value.discrepancy.corner == "jump"
+
+
 # refusals
 
 
@@ -226,6 +245,12 @@ def test_bad_arguments_are_refused():
         check_grads(sin, 1.0, order=0)
     with pytest.raises(ValueError, match="modes from"):
         check_grads(sin, 1.0, modes=("backward",))
+    with pytest.raises(TypeError, match=r"wanted a function, then its arguments, got float 1\.0"):
+        check_grads(1.0, sin)
+    with pytest.raises(TypeError, match="<lambda> returned nothing; wanted at least one float.*return statement"):
+        check_grads(lambda x: None, 1.0)
+    with pytest.raises(TypeError, match="<lambda> returned int64, bool; wanted at least one float"):
+        check_grads(lambda x: (np.argmax(x), x[0] > 0.0), np.ones(2))
     with pytest.raises(TypeError, match="returned str"):
         check_grads(lambda x: "text", 1.0)
 

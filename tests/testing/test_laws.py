@@ -167,6 +167,16 @@ PLANTED = {
         "joint_rule_serves_each_operand_alone",
         "argument 'xs1' alone",
     ),
+    "rule for batches": (
+        unary(lambda x: x * x, lambda g, ans, x: g * 2.0 * x).defbatch(lambda args, batched: args[0] * args[0] * 1.001),
+        "batch_rule_equals_a_loop",
+        "batched in 'x'",
+    ),
+    "gradient in float32 off by 0.1 %": (
+        unary(lambda x: 3.0 * x, lambda g, ans, x: g * (3.003 if np.asarray(data(x)).dtype == np.float32 else 3.0)),
+        "float32_is_close_to_float64",
+        "the gradient of argument 'x' in float32",
+    ),
     "no rule, but dependent": (
         make(lambda x, y: x * y, lambda g, ans, x, y: g * y, None, cases=BINARY),
         "independent_means_zero",
@@ -230,6 +240,18 @@ def test_an_op_without_derivative():
     op = make(positive, differentiable=False, instead="Use sigmoid.")
     assert broken(op) == {}
     assert "without_derivative_refuses" in laws_of(op)
+
+
+def test_a_right_rule_for_batches_passes():
+    op = good().defbatch(lambda args, batched: np.sin(args[0]))
+    check_op(op, laws=["batch_rule_equals_a_loop"])
+
+
+def test_unknown_laws_and_what_is_no_op_are_refused():
+    with pytest.raises(ValueError, match="check_op wanted laws from .*'rule_is_linear_in_g'.*, got 'linear'"):
+        check_op(good(), laws=["linear"])
+    with pytest.raises(TypeError, match="check_op wanted an Op, got function"):
+        check_op(lambda x: x)
 
 
 def test_every_law_is_shown_to_catch_something():

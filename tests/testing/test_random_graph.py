@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from autograd_nn.testing import GradientError, RandomGraph, check_graph
 from autograd_nn.testing.random_graph import Step
 from autograd_nn.testing.strategies import random_graphs
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 exp, mul, sin = OPS["exp"], OPS["mul"], OPS["sin"]
 
 
@@ -79,7 +82,7 @@ def test_a_failing_graph_shrinks_to_a_short_script_that_reproduces_it(fault, mon
     with pytest.raises(GradientError, match="This script reproduces it") as caught:
         graph.check()
     script = str(caught.value).partition("This script reproduces it:\n\n")[2]
-    assert len(script.splitlines()) <= 16
+    assert len(script.splitlines()) <= 18
     assert script.count("OPS[") == 2  # the wrong op, and the sum that makes its result a scalar
     with pytest.raises(GradientError) as again:
         exec(compile(script, "script.py", "exec"), {})
@@ -106,6 +109,31 @@ def test_the_script_is_a_program(tmp_path):
     exec(graph.script(), names)
     assert float(names["f"](*graph.leaves)) == float(graph(*graph.leaves))
     assert done.returncode == 0 or "No module named 'autograd_nn'" in done.stderr, done.stderr
+
+
+def test_the_script_brings_an_op_of_ones_own(tmp_path):
+    """The module that makes the op is imported; what no import can bring is said in a comment."""
+    (tmp_path / "my_ops.py").write_text(
+        "from autograd_nn import op\n\n\n@op('wrong', name='wrong_in_script')\ndef wrong(x):\n    return x * x\n\n\n"
+        "wrong.defvjp(lambda g, ans, x: g * x)\n",
+        encoding="utf-8",
+    )
+    code = (
+        "import my_ops\nfrom autograd_nn.testing.random_graph import RandomGraph, Step\n"
+        "print(RandomGraph((2.0,), (Step(my_ops.wrong, (0,), {}),)).script())"
+    )
+
+    def run(*command):
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    script = run(sys.executable, "-c", code).stdout
+    assert "import my_ops  # makes op 'wrong_in_script'" in script
+    done = run(sys.executable, "-c", script)
+    assert done.returncode == 1
+    assert "The rule of op 'wrong_in_script' (my_ops) is wrong" in done.stderr
+    unregistered = planted(lambda g, ans, x: g * x)
+    assert "# Define op 'planted_cube' here" in RandomGraph((2.0,), (Step(unregistered, (0,), {}),)).script()
 
 
 def test_values_sinks_and_pruning():

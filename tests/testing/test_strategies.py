@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, assume, find, given, settings
 from hypothesis import strategies as st
 
-from autograd_nn import OPS, Value
-from autograd_nn.domain import ABOVE_ONE, BOOLEAN, NONZERO, POSITIVE, PROBABILITY, REAL, UNIT, Interval
+from autograd_nn import OPS, Op, Value
+from autograd_nn.domain import ABOVE_ONE, BOOLEAN, NONZERO, POSITIVE, PROBABILITY, REAL, UNARY, UNIT, Interval
 from autograd_nn.testing import check_grads
 from autograd_nn.testing.strategies import (
     arrays,
@@ -18,8 +18,10 @@ from autograd_nn.testing.strategies import (
     broadcastable_shapes,
     elements,
     indices,
+    installed,
     op_calls,
     shapes,
+    steps_of,
     values,
 )
 
@@ -107,6 +109,26 @@ def test_op_calls_can_be_made(call):
         op(*args, **attrs)
     except ImportError:
         pytest.skip(f"{op.name} needs a package that is not installed")
+
+
+def test_ops_whose_rules_want_a_package_that_is_missing_are_not_drawn():
+    """The rule, not the op: `numpy.i0` needs no SciPy, its derivative i1 does."""
+
+    def missing(x):
+        raise ImportError("not installed")
+
+    def doubled(x):
+        "Planted."
+        return 2.0 * x
+
+    inner = Op(missing, name="inner", cases=UNARY).defvjp(lambda g, ans, x: g)
+    rule = Op(doubled, name="outer", cases=UNARY).defvjp(lambda g, ans, x: inner(g))
+    rule_of_rule = Op(doubled, name="outermost", cases=UNARY).defvjp(lambda g, ans, x: rule(g))
+    assert installed(OPS["sin"])
+    assert not installed(inner)
+    assert not installed(rule)
+    assert not installed(rule_of_rule)
+    assert steps_of(rule) == ()
 
 
 def test_without_hypothesis_one_sentence_says_what_to_install(monkeypatch):

@@ -119,3 +119,10 @@ def test_as_graph():
     for wrong in (np.ones(3), 2.0, [], [1.0], "x", None):
         with pytest.raises(TypeError, match=r"wanted a Value, a list of Values or a Graph, got"):
             as_graph(wrong)
+
+
+def test_names_that_are_no_strings_are_shown():
+    assert plain(3) == "3"
+    v = Value(1.0, name=3)
+    assert 'label="3|' in v.to_dot().replace("{", "")
+    assert "3: parameter" in str(Graph.of(v + 1.0))

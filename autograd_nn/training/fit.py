@@ -1,0 +1,579 @@
+"""`fit`: gradient descent on mini-batches until the epochs are over, a callback or the user stops it, or it fails.
+
+One step is ``zero_grad, forward, backward, step``. Everything else here keeps what was learnt: a step is either done
+or not done when training stops, weights whose loss is not finite are taken back, and a checkpoint holds all that the
+next step depends on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+import os
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..data import check_finite
+from ..graph import shape
+from ..losses import Loss, binary_cross_entropy, cross_entropy
+from ..nn import MLP, Linear, LogisticRegression, Module
+from ..optim import OPTIMIZERS, Optimizer, Plateau
+from ..value import Value
+from .callback import Callback, Checkpoint, Schedule, State, TrainingWarning, callback
+from .checkpoint import differences, load_checkpoint, save_checkpoint
+from .feed import Batch, Feed, call
+from .history import History, environment
+from .metric import Metric, Tally, measured, metrics_of, plain, predicting
+from .objective import Objective, check_loss
+from .progress import Progress
+
+__all__ = ["fit"]
+
+Path = str | os.PathLike[str]
+MALFORMED = (AttributeError, LookupError, TypeError, ValueError)  # what a state that was made up can lead to
+
+
+def fit(
+    model: Module,
+    data: Any,
+    loss: str | Loss,
+    optimizer: str | Optimizer = "adam",
+    *,
+    epochs: int = 10,
+    batch_size: int | None = 32,
+    validation: Any = None,
+    metrics: Any = (),
+    callbacks: Callback | Callable[[State], Any] | Iterable[Callback | Callable[[State], Any]] = (),
+    seed: int | None = 0,
+    shuffle: bool = True,
+    progress: bool = True,
+    checkpoint: Path | Checkpoint | None = None,
+    resume: Path | bool | None = None,
+) -> History:
+    """Train a model, and return what happened.
+
+    Args:
+        model: is changed; `train()` and `eval()` modes of its parts are afterwards what they were.
+        data: ``(x, y)`` or ``(x, y, sample_weight)``; x is an array, or a tuple of arrays (the model's arguments) or a
+            dict (its keyword arguments), and may be mapped from a file that is larger than memory. Or a source such as
+            `data.Batches`; or a function, or an iterable, of such batches, in each epoch a fresh one.
+        loss: name, or function ``loss(prediction, target)`` that returns one number.
+        optimizer: such as ``Adam(model.parameters(), 1e-3)``, or a name, for its defaults.
+        epochs: how often all data are gone through; with `resume` in all, those before included.
+        batch_size: rows of a step; None for all (gradient descent without "stochastic").
+        validation: data of your own that are measured after each epoch and never trained on, in the forms of `data`.
+        metrics: names (accuracy, balanced_accuracy, f1, mse, rmse, mae, r2) or functions of (prediction, target),
+            measured while training on the predictions of each batch, and on the validation data after the epoch.
+        callbacks: functions ``f(state)``, called after each epoch, or `Callback` objects.
+        seed: of everything random here: the order of rows, and dropout. The same seed gives the same weights, bit for
+            bit, in the same `history.environment`. None: another one each time, told by ``history.seed``.
+        shuffle: mix the rows anew in each epoch?
+        progress: a bar if tqdm is installed, or some lines, and a last line; False for nothing.
+        checkpoint: file to write the run into after each epoch, or a `Checkpoint` for other times.
+        resume: checkpoint to go on from, as if the run had never ended; model, optimizer and data have to be made in
+            the same way. True: the file of `checkpoint`, if it is there.
+
+    Returns:
+        A row for each epoch, and in `stopped` why it ended: all epochs done, a callback, Ctrl-C (after the step that
+        is under way), or a loss that was not finite, in which case the weights are the last good ones.
+
+    Raises:
+        TypeError, ValueError: if something does not fit together: see the message. Weights that were learnt up to then
+            stay in the model.
+
+    >>> from autograd_nn import nn, optim
+    >>> x = np.linspace(-1, 1, 32)[:, None]
+    >>> model = nn.Linear(1, 1, dtype=float, rng=0)
+    >>> history = fit(model, (x, 2 * x + 1), "mse", optim.SGD(model.parameters(), 0.1), epochs=200, progress=False)
+    >>> round(model.weight.item(), 4), round(model.bias.item(), 4), history.stopped
+    (2.0, 1.0, 'finished: 200 epochs')
+    """
+    run = Run(
+        model, data, loss, optimizer, epochs, batch_size, validation, metrics, callbacks, seed, shuffle, checkpoint
+    )
+    return run.run(progress, resume)
+
+
+class Run:
+    """What `fit` does, with what it needs in attributes."""
+
+    def __init__(
+        self,
+        model: Module,
+        data: Any,
+        loss: str | Loss,
+        optimizer: str | Optimizer,
+        epochs: int,
+        batch_size: int | None,
+        validation: Any,
+        metrics: Any,
+        callbacks: Any,
+        seed: int | None,
+        shuffle: bool,
+        checkpoint: Path | Checkpoint | None,
+    ) -> None:
+        if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 0:
+            raise ValueError(f"epochs wanted a whole number, 0 or more, got {epochs!r}.")
+        self.objective = Objective(model, loss)
+        self.model = model
+        self.optimizer = optimizer_of(optimizer, model)
+        self.metrics: list[Metric] = metrics_of(metrics)
+        self.sequence = np.random.SeedSequence(seed)
+        _, order, dropout = self.sequence.spawn(3)  # the first one is that of initialization
+        self.feed = Feed(data, batch_size=batch_size, shuffle=shuffle, rng=np.random.default_rng(order))
+        self.validation = None
+        if validation is not None:
+            size = None if batch_size is None else max(batch_size, 256)
+            self.validation = Feed(validation, batch_size=size, shuffle=False, what="validation")
+        self.random = {path: m for path, m in model.named_modules() if "rng" in vars(m)}
+        self.generators = {
+            path: np.random.default_rng(stream)
+            for path, stream in zip(self.random, dropout.spawn(len(self.random)), strict=True)
+        }
+        self.callbacks = ready_callbacks(callbacks, checkpoint, self.optimizer)
+        self.file = checkpoint.path if isinstance(checkpoint, Checkpoint) else checkpoint
+        self.modules, parameters = model.modules(), model.parameters()
+        self.leaves = [*parameters, *model.buffers()]
+        self.others = not set(parameters) <= set(self.optimizer.parameters)  # some are not trained
+        self.good: list[Any] | None = None  # the last weights whose loss was finite
+        self.before = [leaf._data for leaf in self.leaves]
+        self.in_step = False
+        self.state = State(model, self.optimizer, self.objective, int(epochs))
+        self.state._save = self.save
+        self.state.history.seed = self.sequence.entropy
+        self.state.history.environment = environment()
+        self.tally = Tally(self.metrics)
+        self.done = True  # is the epoch `state.epoch` over?
+
+    # the course of training
+
+    def run(self, progress: bool, resume: Path | bool | None) -> History:
+        """Train."""
+        state, start = self.state, time.perf_counter()
+        before = [(m, m.training) for m in self.modules], [(m, vars(m)["rng"]) for m in self.random.values()]
+        report = Progress(progress, state.epochs, len(self.feed))
+        with contextlib.ExitStack() as stack:
+            stack.callback(restore_modules, *before)
+            interrupt = stack.enter_context(Interrupt())
+            for path, module in self.random.items():
+                module.rng = self.generators[path]  # type: ignore[attr-defined]
+            for c in self.callbacks:
+                c.begin(state)
+            self.resume(self.file if resume is True else resume, missing_ok=resume is True)
+            report.resumed(state)
+            try:
+                self.epochs(interrupt, report)
+            except KeyboardInterrupt:
+                if self.in_step:  # parameters may be half old, half new
+                    self.take_back(self.before)
+                    state.resumable = False
+                state.stopping = self.interrupted()
+            state.finished = state.stopping or f"finished: {len(state.history)} epochs"
+            state.history.stopped = state.finished
+            for c in self.callbacks:
+                c.end(state)
+            self.warn_if_separable()
+        state._save = None
+        report.end(state, time.perf_counter() - start)
+        return state.history
+
+    def epochs(self, interrupt: Interrupt, report: Progress) -> None:
+        """Go through the epochs that are left."""
+        state = self.state
+        batches: Iterator[Batch] | None = None
+        if not self.done:  # resumed in the middle of an epoch
+            source_epoch = getattr(self.feed.source, "epoch", None)
+            batches = iter(self.feed)
+            first = next(batches, None) if self.left() else None
+            if first is None or getattr(self.feed.source, "epoch", None) != source_epoch:
+                # it had given all its batches; if the source found out by beginning the next epoch, that goes on
+                self.close_epoch(0.0, report)
+                batches = None if first is None else chained(first, batches)
+            else:
+                batches = chained(first, batches)
+        while not state.stopping and not (self.done and state.epoch >= state.epochs):
+            if interrupt.requested:
+                state.stopping = self.interrupted()
+                return
+            start = time.perf_counter()
+            for module in self.modules:
+                module.training = True  # what `model.train()` does; a callback may have predicted
+            if self.done:
+                state.epoch, state.batch, self.done = state.epoch + 1, 0, False
+                self.tally = Tally(self.metrics)
+                for c in self.callbacks:
+                    c.epoch_begin(state)
+                if state.stopping:
+                    state.epoch, self.done = state.epoch - 1, True
+                    return
+            with np.errstate(all="ignore"):  # a loss that is not finite ends training, with a reason
+                self.steps(iter(self.feed) if batches is None else batches, interrupt, report)
+            batches = None
+            if not state.stopping:
+                self.close_epoch(time.perf_counter() - start, report)
+
+    def left(self) -> bool:
+        """May the interrupted epoch have batches left?"""
+        total = len(self.feed)
+        return not total or self.state.batch < total
+
+    def steps(self, batches: Iterator[Batch], interrupt: Interrupt, report: Progress) -> None:
+        """Take a step for each batch that is left of an epoch."""
+        state, optimizer, objective, tally, leaves = (
+            self.state, self.optimizer, self.objective, self.tally, self.leaves
+        )  # fmt: skip
+        after_step = [c.step for c in self.callbacks if type(c).step is not Callback.step]
+        if report.bar is not None and report.by_step:
+            after_step.append(report.step)
+        zero_grad = both(optimizer.zero_grad, self.model.zero_grad) if self.others else optimizer.zero_grad
+        for batch in batches:
+            if batch.weight is not None and not batch.weight.any():  # its rows are left out
+                state.batch += 1
+                continue
+            self.before = [leaf._data for leaf in leaves]
+            self.in_step = True
+            zero_grad()
+            try:
+                prediction, loss = objective(batch)
+                if not isinstance(loss, Value) or not loss.requires_grad or loss.size != 1:
+                    check_loss(loss, objective.name)
+                number: float = loss.item()
+                if not math.isfinite(number):
+                    self.failed(batch, number)
+                    return
+                loss.backward(retain="leaves")
+                self.good = self.before
+                optimizer.step()
+            except Exception as error:
+                error.add_note(f"in epoch {state.epoch}, batch {state.batch + 1}: {described(batch)}")
+                raise
+            self.in_step = False
+            tally.add(batch, prediction, number)
+            state.batch += 1
+            state.step += 1
+            if after_step:
+                state.loss, state.current = number, batch
+                for f in after_step:
+                    f(state)
+                if state.stopping:
+                    return
+            if interrupt.requested:
+                state.stopping = self.interrupted()
+                return
+        if not state.batch:
+            raise ValueError("data gave no batches in this epoch.")
+
+    def close_epoch(self, seconds: float, report: Progress) -> None:
+        """Validate, add a row to the history, and tell the callbacks."""
+        state = self.state
+        if not all(np.isfinite(leaf._data).all() for leaf in self.leaves if leaf.dtype.kind == "f"):
+            self.not_finite("weights were not finite after the last step")
+            return
+        row: dict[str, Any] = {"epoch": state.epoch, **self.tally.results()}
+        if self.validation is not None:
+            with np.errstate(all="ignore"):
+                row |= measured(self.objective, self.validation, self.metrics, "validation_")
+        for name, number in row.items():
+            if np.size(number) != 1 or isinstance(number, str):
+                raise TypeError(
+                    f"metrics wanted functions that return a number, {name} returned {type(number).__name__} "
+                    f"of shape {np.shape(number)}. evaluate(model, data, metrics=…) takes any."
+                )
+        row["learning_rate"] = self.optimizer.learning_rates(max(self.optimizer.steps, 1))[0]
+        row["seconds"] = seconds
+        state.row, self.done = row, True
+        state.history.rows.append(row)
+        for c in self.callbacks:
+            c.epoch(state)
+        report.epoch(state)
+
+    # how it ends
+
+    def interrupted(self) -> str:
+        return f"interrupted by the user in epoch {self.state.epoch}, after {self.state.step} steps"
+
+    def failed(self, batch: Batch, number: float) -> None:
+        """Find out why a loss is not finite: the data are to blame, or the weights.
+
+        Raises:
+            ValueError: if it is the data; the weights are those before this batch.
+        """
+        state = self.state
+        try:
+            check_finite(*(part for part in (batch.x, batch.y) if not isinstance(part, tuple)))
+            if isinstance(batch.x, tuple):
+                check_finite(*batch.x)
+        except ValueError:
+            self.take_back(self.before)
+            self.in_step = False
+            raise
+        self.not_finite(f"the loss was {number} in epoch {state.epoch}, batch {state.batch + 1}")
+
+    def not_finite(self, what: str) -> None:
+        """Take the weights back, and stop."""
+        self.take_back(self.before if self.good is None else self.good)
+        self.in_step, self.state.resumable = False, False
+        rate = self.optimizer.learning_rates(max(self.optimizer.steps, 1))[0]
+        if self.good is None:
+            advice = "No step was taken. Look at the initialization and at the scale of the data; debug() finds the op."
+        else:
+            advice = (
+                f"The weights are the last ones whose loss was finite. Try a learning rate below {rate:g}, such as "
+                f"{rate / 10:g}, clip_norm=1.0 or another initialization, with a new optimizer; "
+                "diagnose(model, data, loss) names the layer."
+            )
+        self.state.stopping = f"not finite: {what}. {advice}"
+
+    def take_back(self, arrays: list[Any]) -> None:
+        for leaf, array in zip(self.leaves, arrays, strict=True):
+            if leaf._data is not array:
+                leaf.assign(array)
+
+    def warn_if_separable(self) -> None:
+        """Warn where a loss has no minimum: a linear classifier that separates its training data, without decay."""
+        o = self.optimizer
+        decay = any(o.weight_decay if group.weight_decay is None else group.weight_decay for group in o.groups)
+        if decay or not self.state.step or not self.feed.arrays or not self.feed.in_memory or not is_linear(self.model):
+            return
+        loss = self.objective.loss
+        if loss not in (binary_cross_entropy, cross_entropy):
+            return
+        x, y = self.feed.arrays[:2]
+        with predicting(self.model):
+            z = plain(call(self.model, x))
+        if loss is binary_cross_entropy:
+            apart = z.shape == y.shape and bool((np.where(y > 0.5, z, -z) > 0).all())
+        elif y.ndim == z.ndim - 1:
+            true = np.take_along_axis(z, y[..., None].astype(int), axis=-1)
+            others = np.where(np.arange(z.shape[-1]) == y[..., None], -np.inf, z)
+            apart = bool((true > others.max(axis=-1, keepdims=True)).all())
+        else:
+            apart = False
+        if apart:
+            size = math.sqrt(sum(float(np.sum(np.square(p._data, dtype=float))) for p in self.model.parameters()))
+            warnings.warn(
+                f"the classes can be separated by a plane, so {self.objective.name} has no minimum: the longer one "
+                f"trains, the larger the weights (now of norm {size:.3g}), without bound, and the more certain the "
+                "predictions. Give the optimizer weight_decay=0.01, or stop early.",
+                TrainingWarning,
+                stacklevel=4,
+            )
+
+    # checkpoints
+
+    def save(self, path: Path) -> None:
+        """Write all that the next step depends on, and what is known so far."""
+        state = self.state
+        save_checkpoint(
+            path,
+            {
+                "run": {"epoch": state.epoch, "batch": state.batch, "step": state.step, "done": self.done},
+                "settings": self.settings(),
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "generators": {path: rng.bit_generator.state for path, rng in self.generators.items()},
+                "data": self.feed.source.state_dict(),
+                "tally": None if self.done else self.tally.state_dict(),
+                "callbacks": [[name, c.state_dict()] for name, c in self.named_callbacks()],
+                "history": state.history.rows,
+                "seed": state.history.seed,
+                "environment": state.history.environment,
+            },
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """Return what has to be the same when a run goes on."""
+        return {
+            "model": type(self.model).__name__,
+            "loss": self.objective.name,
+            "metrics": [m.name for m in self.metrics],
+            "data": self.feed.fingerprint(),
+        }
+
+    def named_callbacks(self) -> list[tuple[str, Callback]]:
+        """Return callbacks by class and number within the class."""
+        seen: dict[str, int] = {}
+        found = []
+        for c in self.callbacks:
+            name = type(c).__name__
+            seen[name] = seen.get(name, 0) + 1
+            found.append((f"{name} {seen[name]}", c))
+        return found
+
+    def resume(self, path: Any, *, missing_ok: bool) -> None:
+        """Continue from a checkpoint; all or nothing.
+
+        Raises:
+            ValueError: listing everything that differs from the run that wrote it.
+        """
+        if path is None or path is False:
+            if missing_ok:
+                raise ValueError("resume=True wanted checkpoint=path, the file to go on from.")
+            return
+        if missing_ok and not os.path.exists(path):
+            return
+        saved = load_checkpoint(path)
+        keys = "run settings model optimizer generators data tally callbacks history seed environment".split()
+        if missing := [key for key in keys if key not in saved]:
+            raise ValueError(f"{os.fspath(path)} is no checkpoint of fit: it lacks {', '.join(missing)}.")
+        wrong = differences("settings", self.settings(), saved["settings"])
+        wrong += differences("model", self.model.state_dict(), saved["model"])
+        came = saved["generators"]
+        came = dict.fromkeys(came) if isinstance(came, dict) else came
+        wrong += differences("generators", dict.fromkeys(self.generators), came)
+        parts = {"data": self.feed.source, "optimizer": self.optimizer}
+        backups = {entry: copy.deepcopy(part.state_dict()) for entry, part in parts.items()}
+        for entry, part in parts.items():
+            try:
+                part.load_state_dict(saved[entry])
+            except MALFORMED as error:
+                wrong.append(f"{entry}: {error}")
+                del backups[entry]  # it has changed nothing
+        if not wrong:
+            try:
+                self.restore(saved)
+            except MALFORMED as error:
+                wrong.append(f"damaged: {type(error).__name__} {error}")
+        if wrong:
+            self.take_back(self.before)
+            for entry, backup in backups.items():
+                parts[entry].load_state_dict(backup)
+            lines = "\n".join("  " + line.replace("\n", "\n  ") for line in wrong)
+            raise ValueError(
+                f"{os.fspath(path)} does not fit this run; make model, optimizer and data in the same way:\n{lines}"
+            )
+        self.before = [leaf._data for leaf in self.leaves]
+        if changed := differences("environment", saved["environment"], self.state.history.environment):
+            warnings.warn(
+                "resumed under other conditions, so the last bits may differ from those of one run: "
+                + "; ".join(changed),
+                TrainingWarning,
+                stacklevel=4,
+            )
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Take everything but optimizer and data from a checkpoint."""
+        state, place = self.state, saved["run"]
+        state.epoch, state.batch, state.step = (int(place[key]) for key in ("epoch", "batch", "step"))
+        self.done = bool(place["done"])
+        state.history.rows, state.history.seed = [dict(row) for row in saved["history"]], saved["seed"]
+        if state.history.rows:
+            state.row = state.history.rows[-1]
+        if saved["tally"] is not None:
+            self.tally.load_state_dict(saved["tally"])
+        for name, rng in self.generators.items():
+            rng.bit_generator.state = saved["generators"][name]
+        states = dict(map(tuple, saved["callbacks"]))
+        for name, c in self.named_callbacks():
+            if name in states:
+                c.load_state_dict(states[name])
+        self.model.load_state_dict(saved["model"])
+
+
+class Interrupt:
+    """In this ``with`` block the first Ctrl-C is a request, so that a step is finished; the second one raises."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self.installed = False
+
+    def __enter__(self) -> Interrupt:
+        if threading.current_thread() is threading.main_thread():  # signals are handled there alone
+            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                signal.signal(signal.SIGINT, self.handle)
+                self.installed = True
+        return self
+
+    def handle(self, number: int, frame: Any) -> None:
+        """Take note, or raise."""
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+
+    def __exit__(self, *error: object) -> None:
+        if self.installed:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def restore_modules(training: list[tuple[Module, bool]], rngs: list[tuple[Any, Any]]) -> None:
+    """Give every part its mode and its generator back."""
+    for m, was in training:
+        m.training = was
+    for m, rng in rngs:
+        m.rng = rng
+
+
+def chained(first: Batch, rest: Iterator[Batch]) -> Iterator[Batch]:
+    yield first
+    yield from rest
+
+
+def both(f: Callable[[], None], g: Callable[[], None]) -> Callable[[], None]:
+    def called() -> None:
+        f()
+        g()
+
+    return called
+
+
+def described(batch: Batch) -> str:
+    """Return the shapes of a batch, for an error."""
+    if isinstance(batch.x, tuple):
+        x = "(" + ", ".join(str(shape(part)) for part in batch.x) + ")"
+    elif isinstance(batch.x, dict):
+        x = ", ".join(f"{key} {shape(part)}" for key, part in batch.x.items())
+    else:
+        x = str(shape(batch.x))
+    return f"x {x}, y {shape(batch.y)}"
+
+
+def is_linear(model: Module) -> bool:
+    """Is the model one linear map?"""
+    return isinstance(model, (LogisticRegression, Linear)) or (
+        isinstance(model, MLP) and len(model.layers) == 1 and model.output_activation is None
+    )
+
+
+def optimizer_of(optimizer: Any, model: Module) -> Optimizer:
+    """Return an optimizer of the model's parameters, from a name or as it is.
+
+    Raises:
+        ValueError, TypeError: if there is none of that name, it is none, or it holds other parameters.
+    """
+    if not model.parameters():
+        raise ValueError(f"{type(model).__name__} has no parameters, so there is nothing to train.")
+    if isinstance(optimizer, str):
+        if optimizer not in OPTIMIZERS:
+            raise ValueError(
+                f"there is no optimizer {optimizer!r}: wanted one of {', '.join(OPTIMIZERS)}, or an instance."
+            )
+        make: Any = OPTIMIZERS[optimizer]
+        return make(model.named_parameters())
+    if not isinstance(optimizer, Optimizer):
+        hint = f" Write {optimizer.__name__}(model.parameters(), …)." if isinstance(optimizer, type) else ""
+        raise TypeError(f"optimizer wanted a name or an Optimizer, got {type(optimizer).__name__}.{hint}")
+    if not set(optimizer.parameters) & set(model.parameters()):
+        raise ValueError(
+            f"the optimizer holds no parameter of this {type(model).__name__}, so training would change nothing: "
+            "make it from model.parameters(), after the model."
+        )
+    return optimizer
+
+
+def ready_callbacks(callbacks: Any, checkpoint: Path | Checkpoint | None, optimizer: Optimizer) -> list[Callback]:
+    """Return callbacks in the order of their calls: checkpoints come last, when the others have done their part."""
+    given = [callbacks] if isinstance(callbacks, Callback) or callable(callbacks) else list(callbacks)
+    found = [callback(f) for f in given]
+    if checkpoint is not None:
+        found.append(checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint))
+    if isinstance(optimizer.learning_rate, Plateau):
+        if not any(isinstance(c, Schedule) and c.rate is optimizer.learning_rate for c in found):
+            found.insert(0, Schedule(optimizer.learning_rate))
+    return sorted(found, key=lambda c: isinstance(c, Checkpoint))
