@@ -1,7 +1,8 @@
 """autograd_nn: the engine you can see through. See the README for a tour."""
 
+import importlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import functions, numpy  # numpy enters the compositions behind np.f(value) and is v.__array_namespace__()
 from .backward import cotangents
@@ -25,6 +26,9 @@ from .transforms import (
 )
 from .value import Value, zero_grad
 from .vmap import vmap
+
+if TYPE_CHECKING:
+    from . import data, export, nn, optim, saving, sklearn, testing, training, visualize
 
 __version__ = "0.1.0"
 
@@ -60,6 +64,20 @@ __all__ = [
     "vmap",
     "zero_grad",
 ]
+
+
+_ON_FIRST_USE = frozenset("data export nn optim saving sklearn testing training visualize".split())
+
+
+def __getattr__(name: str) -> Any:
+    """Import a part of the library when it is first used: ``autograd_nn.nn.MLP`` after ``import autograd_nn``."""
+    if name in _ON_FIRST_USE:
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ON_FIRST_USE})
 
 
 def _on_first_use(name: str, doc: str) -> Callable[..., Any]:

@@ -53,7 +53,8 @@ class Expansion:
         return collect(self.leaves[leaf], lambda x: 0.0 if x._grad is None else x._grad)
 
     def __repr__(self) -> str:
-        count = len(Graph.of(*np.ravel(np.asarray(self.output, object)).tolist()))
+        outputs = self.output.ravel().tolist() if isinstance(self.output, np.ndarray) else [self.output]
+        count = len(Graph.of(*outputs))
         return f"Expansion({count:,} scalar nodes, {len(self.leaves)} leaves)"
 
 

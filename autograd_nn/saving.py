@@ -91,7 +91,10 @@ def encoded(arrays: Mapping[str, Any], metadata: Mapping[str, str]) -> Iterator[
     for name, kind, array in ready:
         begin, end = end, end + array.nbytes
         header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [begin, end]}
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "strict")
+    try:
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError as error:
+        raise TypeError(f"save_arrays wanted names and texts that UTF-8 can hold: {error}.") from None
     text += b" " * (-len(text) % 8)
     if len(text) > HEADER_LIMIT:
         raise TypeError(f"save_arrays: names and metadata take {len(text)} bytes, at most {HEADER_LIMIT} are read.")
@@ -279,7 +282,8 @@ def save(
         notes: what else to keep, such as metrics; anything that JSON can hold.
 
     Raises:
-        TypeError: if the architecture or the notes cannot be written as JSON; nothing is written then.
+        TypeError: if the architecture or the notes cannot be written as JSON, or the model cannot be made again from
+            its constructor arguments; nothing is written then.
         OSError: if the file cannot be written.
 
     >>> import tempfile, pathlib
@@ -302,10 +306,33 @@ def save(
         "notes": dict(notes or {}),
     }
     try:
-        text = json.dumps(described, ensure_ascii=False, allow_nan=True)
-    except (TypeError, ValueError) as error:
+        text = json.dumps(described, allow_nan=True)
+    except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(f"save wanted notes that JSON can hold: {error}.") from error
+    check_rebuilt(model, described["architecture"])
     save_arrays(path, model.state_dict(), {MODEL: text})
+
+
+def check_rebuilt(model: Module, described: Any) -> None:
+    """Refuse a model whose weights would find no place in the one that `load` makes.
+
+    Raises:
+        TypeError: naming the first of them.
+    """
+    wanted = {path: p.shape for path, p in model.state_leaves().items()}
+    why = "its weights have other names or shapes"
+    try:
+        again = from_architecture(described, {type(part) for part in model.modules()})
+        made = {path: p.shape for path, p in again.state_leaves().items()}
+    except ValueError as error:
+        made, why = {}, str(error)
+    if made != wanted:
+        which = next((path for path in (*wanted, *made) if wanted.get(path) != made.get(path)), "its parts")
+        raise TypeError(
+            f"save: {type(model).__name__} cannot be made again from its constructor arguments ({which}): {why}. What "
+            "was changed after a part was made, such as weights that are shared, belongs into __init__ of a Module of "
+            "your own; save_arrays(path, model.state_dict()) keeps the weights alone."
+        )
 
 
 def load(path: str | os.PathLike[str], *, classes: Iterable[type[Module]] = ()) -> Saved:
@@ -332,6 +359,9 @@ def load(path: str | os.PathLike[str], *, classes: Iterable[type[Module]] = ()) 
             came = described.get("version") if isinstance(described, dict) else type(described).__name__
             damaged(f"its description is of version {came!r:.40}, wanted {VERSION}")
         model = from_architecture(described.get("architecture"), classes)
+        kinds = {array.dtype for array in arrays.values() if array.dtype.kind == "f"}
+        if len(kinds) == 1 and any(p.dtype.kind == "f" and p.dtype not in kinds for p in model.parameters()):
+            model.astype(*kinds)  # of a module whose arguments do not hold it
         model.load_state_dict(arrays)
         stored, notes = described.get("passport"), described.get("notes")
         passport = None if stored is None else Passport.from_dict(stored)

@@ -184,6 +184,10 @@ def test_an_output_of_several_elements_is_an_array():
         scalars.grad(Value(1.0))
 
 
+def test_repr_of_a_single_output():
+    assert repr(expand((Value([1.0, 2.0]) * 3.0).sum())) == "Expansion(6 scalar nodes, 2 leaves)"
+
+
 def test_scopes_are_kept():
     from autograd_nn import name_scope
 

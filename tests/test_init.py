@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 
 import pytest
 
+import autograd_nn
 from autograd_nn import Graph, Value
 
 METHODS = [
@@ -38,3 +41,14 @@ def test_display_methods_are_those_of_visualize():
 
 def test_str_of_a_value_is_its_repr():
     assert str(Value(2.0)) == "Value(2.0)"
+
+
+def test_parts_are_imported_on_first_use():
+    code = (
+        "import sys, autograd_nn as ag\n"
+        "assert 'autograd_nn.nn' not in sys.modules and 'nn' in dir(ag)\n"
+        "assert ag.nn.MLP is sys.modules['autograd_nn.nn'].MLP\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError, match="module 'autograd_nn' has no attribute 'neural'"):
+        autograd_nn.neural  # noqa: B018  (the access is the test)

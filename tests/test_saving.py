@@ -72,6 +72,8 @@ def test_arrays_are_aligned(tmp_path):
         ({1: np.ones(1)}, None),
         ({"__metadata__": np.ones(1)}, None),
         ({"x": np.ones(1)}, {"k": 1}),
+        ({"\ud800": np.ones(1)}, None),
+        ({"x": np.ones(1)}, {"k": "\udc80"}),
     ],
 )
 def test_what_the_format_cannot_hold_is_refused_and_the_old_file_stays(tmp_path, arrays, metadata):
@@ -266,6 +268,59 @@ def test_what_is_no_model_is_refused(tmp_path, arguments, kind, words):
             saving.save(nn.MLP([1, 1]), path, **options)
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+class Twins(nn.Module):
+    """Two maps with one weight, in a dtype that is no argument."""
+
+    def __init__(self, n):
+        self.n = n
+        self.a, self.b = nn.Linear(n, n, rng=0), nn.Linear(n, n, rng=1)
+        self.b.weight = self.a.weight
+
+    def forward(self, x):
+        return self.b(self.a(x))
+
+
+def test_shared_parts_and_weights_come_back_shared(tmp_path):
+    path, x = tmp_path / "model", np.random.default_rng(0).normal(size=(3, 2))
+    shared = nn.Linear(2, 2, rng=0)
+    model = nn.Sequential(shared, np.tanh, nn.Residual(shared))
+    saving.save(model, path)
+    again = saving.load(path).model
+    assert again.layers[0] is again.layers[2].layer
+    assert again(x).data.tobytes() == model(x).data.tobytes()
+    twins = Twins(2).astype(float)
+    saving.save(twins, path)
+    again = saving.load(path, classes=[Twins]).model
+    assert again.a.weight is again.b.weight
+    assert again.a.weight.dtype == float
+    assert again(x).data.tobytes() == twins(x).data.tobytes()
+
+
+def test_a_model_that_could_not_be_loaded_is_not_saved(tmp_path):
+    path = tmp_path / "model"
+    path.write_text("old")
+    tied = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    tied.layers[1].weight = tied.layers[0].weight
+    wider = nn.Sequential(nn.MLP([2, 2]))
+    wider.layers[0].layers.append(nn.Linear(2, 2))
+    odd = Twins(2)
+    odd.more = {"a.b": nn.Linear(1, 1), "a": {"b": nn.Linear(1, 1)}}
+    for model, kind, words in (
+        (tied, TypeError, r"cannot be made again from its constructor arguments \(layers\.1\.weight\)"),
+        (wider, TypeError, r"cannot be made again .*\(layers\.0\.layers\.1\.weight\)"),
+        (odd, ValueError, "two parameters of Twins have the path 'more.a.b.weight'"),
+    ):
+        with pytest.raises(kind, match=words):
+            saving.save(model, path)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["model"]
+
+
+def test_texts_that_utf8_cannot_hold_come_back_from_notes(tmp_path):
+    saving.save(nn.Linear(1, 1), tmp_path / "model", notes={"\ud800": "\udcff\n"})
+    assert saving.load(tmp_path / "model").notes == {"\ud800": "\udcff\n"}
 
 
 def test_files_that_hold_no_model(tmp_path):

@@ -386,7 +386,7 @@ def check_stored(name: str, stored: Any, keys: set[str]) -> None:
 
 
 def short(names: Any, most: int = 5) -> str:
-    """Return the first few of some names, quoted."""
+    """Return the first few of some names, texts quoted, numbers not."""
     names = list(names)
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(repr(str(name)) for name in names[:most]) + more
+    return ", ".join(str(x) if isinstance(x, (int, float, np.number)) else repr(str(x)) for x in names[:most]) + more

@@ -11,18 +11,20 @@ import ast
 import keyword
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..graph import Graph, Node
 from ..nn.module import Module
+from ..op import ITEM, Op
+from ..saving import write_atomically
 from ..value import Value
+from .record import predicting, suiting
 
-__all__ = ["EXPRESSIONS", "MOVES", "TEMPLATES", "to_python"]
+__all__ = ["EXPRESSIONS", "MOVES", "REDUCTIONS", "TEMPLATES", "to_python", "translated"]
 
 LARGEST = 200_000
 """Numbers in the file; beyond that a file of numbers as text is the wrong form."""
@@ -48,6 +50,15 @@ def sqrt(a):
     "divide": """
 def divide(a, b):
     return a / b if b else math.nan if not a or a != a else math.copysign(math.inf, a) * math.copysign(1.0, b)
+""",
+    "power": """
+def power(a, b):
+    try:
+        return math.pow(a, b)
+    except OverflowError:
+        return -math.inf if a < 0.0 and b % 2.0 else math.inf
+    except ValueError:
+        return math.nan if a else math.inf
 """,
     "sigmoid": """
 def sigmoid(a):
@@ -93,6 +104,35 @@ def variance(row, ddof):
     center = sum(row) / len(row)
     return sum((a - center) ** 2 for a in row) / (len(row) - ddof)
 """,
+    "lstm": '''
+def lstm(gates, c, units):
+    """The new states h and c of an LSTM, from its gates: input, forget, candidate, output."""
+    h, new = [], []
+    for gate, cells in zip(rows(gates, 4 * units), rows(c, units)):
+        for i, f, g, o, cell in zip(*rows(gate, units), cells):
+            new.append(sigmoid(f) * cell + sigmoid(i) * math.tanh(g))
+            h.append(sigmoid(o) * math.tanh(new[-1]))
+    return h, new
+''',
+    "gru": '''
+def gru(x, y, h, units):
+    """The new state of a GRU, from what its input x and its state h give to its gates: reset, update, candidate."""
+    new = []
+    for x_gate, y_gate, states in zip(rows(x, 3 * units), rows(y, 3 * units), rows(h, units)):
+        for x_r, x_z, x_n, y_r, y_z, y_n, state in zip(*rows(x_gate, units), *rows(y_gate, units), states):
+            n = math.tanh(x_n + sigmoid(x_r + y_r) * y_n)
+            new.append(n + sigmoid(x_z + y_z) * (state - n))
+    return (new,)
+''',
+    "lookup": '''
+def lookup(table, length, numbers):
+    """Rows of a table of so many rows, by their numbers."""
+    wrong = [i for i in numbers if not (0 <= i < length and i == int(i))]
+    if wrong:
+        raise ValueError("wanted integers from 0 to %d, got %r" % (length - 1, wrong[0]))
+    table = rows(table, len(table) // length)
+    return [a for i in numbers for a in table[int(i)]]
+''',
     "rows": '''
 def rows(x, length):
     """Cut a flat list into rows."""
@@ -167,9 +207,39 @@ EXPRESSIONS: dict[str, str] = {
     "reciprocal": "divide(1.0, x)",
     "softsign": "x / (1.0 + abs(x))",
     "sign": "math.copysign(1.0, x) if x else x",
+    "power": "power(x, y)",
+    "power_of": "power(x, exponent)",
+    "exp2": "power(2.0, x)",
+    "log2": "log(x) / math.log(2.0)",
+    "log10": "log(x) / math.log(10.0)",
+    "cbrt": "math.copysign(power(abs(x), 1.0 / 3.0), x)",
+    "hypot": "math.hypot(x, y)",
+    "arctan2": "math.atan2(y, x)",
+    "logaddexp": "max(x, y) + math.log1p(math.exp(-abs(x - y)))",
     "isfinite": "math.isfinite(x)",
+    "isinf": "math.isinf(x)",
+    "isnan": "math.isnan(x)",
+    "logical_xor": "bool(x) != bool(y)",
+    "bitwise_and": "x & y",
+    "bitwise_or": "x | y",
+    "bitwise_xor": "x ^ y",
     "where": "x if condition else y",
     "clip": "min(max(x, low), high)",
+}
+# What becomes of a row of numbers.
+REDUCTIONS: dict[str, str] = {
+    "sum": "sum(row)",
+    "prod": "math.prod(row)",
+    "mean": "mean(row)",
+    "max": "max(row)",
+    "min": "min(row)",
+    "any": "any(row)",
+    "all": "all(row)",
+    "logsumexp": "logsumexp(row)",
+    "var": "variance(row, ddof)",
+    "std": "math.sqrt(variance(row, ddof))",
+    "argmax": "row.index(max(row))",
+    "argmin": "row.index(min(row))",
 }
 # Names that formulas use, as Python has them.
 FUNCTIONS = {
@@ -184,7 +254,18 @@ MOVES = frozenset(
     "alias copy cast reshape transpose matrix_transpose swapaxes moveaxis squeeze expand_dims flip roll rot90 tile "
     "repeat broadcast_to pad crop concatenate stack diagonal diag tril triu getitem take take_along_axis unfold".split()
 )
-Code = str | None
+RESERVED = frozenset({"SHAPE", "COLUMNS", "CLASSES", "EXAMPLES", "ANSWERS", "TOLERANCE"})  # names of the file's own
+PRECISION = {"f2": 1e-2, "f4": 1e-4}  # with which the answers are compared; else 1e-9
+
+
+def translated(op: Op) -> bool:
+    """Is there a translation of an op? For some of its settings there may be none."""
+    if op is ITEM or hasattr(Writer, f"op_{op.name}") or op.name in MOVES or op.name in REDUCTIONS:
+        return True
+    if not op.elementwise or op.name in EXPRESSIONS:
+        return op.elementwise
+    known = {*op.args, *op._attr_names, *FUNCTIONS}
+    return bool(op.formula) and {n.id for n in ast.walk(ast.parse(op.formula)) if isinstance(n, ast.Name)} <= known
 
 
 class Writer:
@@ -194,19 +275,21 @@ class Writer:
         constants: name and text of the lists that the code reads: weights and positions.
         lines: of the function.
         used: names of templates.
+        depends: nodes that depend on the input.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, x: Node) -> None:
+        self.depends: set[Node] = {x}
         self.constants: dict[str, str] = {}
         self.lines: list[str] = []
         self.used: set[str] = set()
-        self.names: dict[Node, str] = {}
+        self.names: dict[Node, str] = {x: "x"}
         self.numbers = 0
 
     def name_of(self, node: Node) -> str:
         """Return the variable or constant that holds a node, making a constant of what does not depend on the input."""
         if node not in self.names:
-            stem = re.sub(r"\W+", "_", f"{node.scope or ''}_{node.name or node.op or 'constant'}").strip("_")
+            stem = re.sub(r"[^A-Za-z0-9]+", "_", f"{node.scope or ''}_{node.name or 'constant'}").strip("_")
             self.names[node] = self.constant(stem.partition("_")[2] or stem, np.ravel(node._data).tolist(), node)
         return self.names[node]
 
@@ -220,15 +303,15 @@ class Writer:
         for name, before in self.constants.items():
             if before == text:
                 return name
-        name = unique(stem.upper(), self.constants)
+        name = unique(stem.upper(), {*self.constants, *RESERVED})
         self.constants[name] = text
         return name
 
     def write(self, node: Node, expression: str) -> None:
         """Assign an expression to a new variable."""
         self.names[node] = f"v{len(self.lines)}"
-        where = re.sub(r"[^\w./-]", "_", node.scope or "")  # it goes into a comment, whatever it holds
-        self.lines.append(f"{self.names[node]} = {expression}  # {where} {node.op} {node.shape}")
+        where = re.sub(r"[^A-Za-z0-9_./-]", "_", node.scope or "")  # it goes into a comment, whatever it holds
+        self.lines.append(f"{self.names[node]} = {expression}  # {where} {node.op}")
 
     def use(self, *names: str) -> None:
         """Mark templates as called."""
@@ -261,18 +344,23 @@ class Writer:
             NotImplementedError: if there is no translation, naming the op.
         """
         op: Any = node.op
-        write = getattr(self, f"op_{op.name}", None)
-        if write is not None:
-            write(node, **node.attrs)
-        elif op.name in MOVES:
-            self.move(node)
-        elif op.elementwise and (op.name in EXPRESSIONS or op.formula):
-            self.elementwise(node, EXPRESSIONS.get(op.name) or op.formula)
-        else:
+        if not translated(op):
             raise NotImplementedError(
                 f"to_python has no translation of op {op.name!r} (in {node.scope or 'the model'}). Export to ONNX, or "
                 "write that part of the model with other ops."
             )
+        self.depends.add(node)
+        write = getattr(self, f"op_{op.name}", None)
+        if write is not None:
+            write(node, **node.attrs)
+        elif op is ITEM:
+            self.names[node] = f"{self.names[node.parents[0]]}[{node.attrs['index']}]"
+        elif op.name in MOVES:
+            self.move(node)
+        elif op.name in REDUCTIONS:
+            self.reduce(node, **node.attrs)
+        else:
+            self.elementwise(node, EXPRESSIONS.get(op.name) or op.formula)
 
     def elementwise(self, node: Node, formula: str) -> None:
         """Write a formula for all elements: ``[max(x, 0.0) for x in v0]``."""
@@ -290,6 +378,11 @@ class Writer:
         """Write what moves elements as a list of positions; a zero that it puts in between has none."""
         op: Any = node.op
         moved = node.parents if op.variadic and op.name != "getitem" else node.parents[:1]  # others are index arrays
+        if self.depends.intersection(node.parents[len(moved) :]):
+            raise NotImplementedError(
+                f"to_python: {op.name} with indices that depend on the input. Rows of a table, table[indices], have a "
+                "translation."
+            )
         inputs, count = [], 1
         for p in moved:
             inputs.append(np.arange(count, count + p.size).reshape(p.shape))
@@ -313,8 +406,8 @@ class Writer:
         taken = "x[i]" if (places >= 0).all() else f"x[i] if i >= 0 else {literal(float(fill))}"
         self.write(node, f"[{taken} for x in [{source}] for i in {name}]")
 
-    def reduce(self, node: Node, f: str, axis: Any) -> None:
-        """Write f of each row, after moving the axes that go to the end; f is code with "row" in it."""
+    def reduce(self, node: Node, *, axis: Any, keepdims: Any = False, ddof: Any = 0) -> None:
+        """Write what becomes of each row, after moving the axes that go to the end."""
         (parent,) = node.parents
         rank = len(parent.shape)
         axes = range(rank) if axis is None else [a % rank for a in (axis if isinstance(axis, tuple) else (axis,))]
@@ -324,6 +417,7 @@ class Writer:
         source = self.name_of(parent)
         if not np.array_equal(places, np.arange(len(places))):
             source = f"[{source}[i] for i in {self.constant('order', places.tolist())}]"
+        f = REDUCTIONS[node.op.name].replace("ddof", repr(ddof))  # type: ignore[union-attr]
         self.use("rows", *CALLED.findall(f))
         self.write(node, f"[{f} for row in rows({source}, {length})]")
 
@@ -331,7 +425,7 @@ class Writer:
         """Write what turns rows into rows, such as softmax, along an axis."""
         (parent,) = node.parents
         rank = len(parent.shape)
-        axes = [a % rank for a in (axis if isinstance(axis, tuple) else (axis,))]
+        axes = list(range(rank)) if axis is None else [a % rank for a in (axis if isinstance(axis, tuple) else (axis,))]
         order = [a for a in range(rank) if a not in axes] + axes
         places = np.arange(parent.size).reshape(parent.shape).transpose(order).ravel()
         length = math.prod(parent.shape[a] for a in axes)
@@ -403,26 +497,36 @@ class Writer:
     def op_log_softmax(self, node: Node, *, axis: Any) -> None:
         self.along(node, "log_softmax", axis)
 
-    def op_sum(self, node: Node, *, axis: Any, keepdims: bool, **_: Any) -> None:
-        self.reduce(node, "sum(row)", axis)
+    def op_cumsum(self, node: Node, *, axis: Any) -> None:
+        self.along(node, "itertools.accumulate", axis)
 
-    def op_mean(self, node: Node, *, axis: Any, keepdims: bool, **_: Any) -> None:
-        self.reduce(node, "mean(row)", axis)
+    def op_cast_discrete(self, node: Node, *, dtype: Any) -> None:
+        f = "bool" if node.dtype.kind == "b" else "int"
+        self.write(node, f"[{f}(x) for x in {self.name_of(node.parents[0])}]")
 
-    def op_max(self, node: Node, *, axis: Any, keepdims: bool, **_: Any) -> None:
-        self.reduce(node, "max(row)", axis)
+    def op_take(self, node: Node, *, axis: Any) -> None:
+        table, indices = node.parents
+        if indices not in self.depends or not table.shape or axis is None or axis % len(table.shape):
+            self.move(node)
+            return
+        self.use("lookup")
+        self.write(node, f"lookup({self.name_of(table)}, {table.shape[0]}, {self.name_of(indices)})")
 
-    def op_min(self, node: Node, *, axis: Any, keepdims: bool, **_: Any) -> None:
-        self.reduce(node, "min(row)", axis)
+    def op_getitem(self, node: Node, *, key: Any) -> None:
+        if key == ((0,),) and node.parents[1].dtype.kind != "b":
+            self.op_take(node, axis=0)
+        else:
+            self.move(node)
 
-    def op_logsumexp(self, node: Node, *, axis: Any, keepdims: bool, **_: Any) -> None:
-        self.reduce(node, "logsumexp(row)", axis)
+    def op_lstm_gates(self, node: Node) -> None:
+        gates, c = node.parents
+        self.use("lstm")
+        self.write(node, f"lstm({self.name_of(gates)}, {self.name_of(c)}, {c.shape[-1]})")
 
-    def op_var(self, node: Node, *, axis: Any, keepdims: bool, ddof: Any = 0, **_: Any) -> None:
-        self.reduce(node, f"variance(row, {ddof})", axis)
-
-    def op_argmax(self, node: Node, *, axis: Any, keepdims: bool = False, **_: Any) -> None:
-        self.reduce(node, "row.index(max(row))", axis)
+    def op_gru_gates(self, node: Node) -> None:
+        x, y, h = map(self.name_of, node.parents)
+        self.use("gru")
+        self.write(node, f"gru({x}, {y}, {h}, {node.parents[2].shape[-1]})")
 
     def op_gelu(self, node: Node, *, approximate: str) -> None:
         f = "gelu" if approximate == "none" else "gelu_tanh"
@@ -456,9 +560,9 @@ def to_python(
     can be run: ``python model.py`` checks, ``python model.py 5.1 3.5 1.4 0.2`` predicts.
 
     Args:
-        model: a module, or a function of a batch, (batch, …) → (batch, …).
+        model: a module, or a function of a batch, (batch, …) → (batch, …). Modules are exported as they predict.
         examples: a batch of inputs; the model's answers to the first ten are kept in the file.
-        path: where to write; nowhere if None.
+        path: where to write; nowhere if None. Written whole or not at all.
         columns: names of the features, so that `predict` takes a dict too.
         classes: the outputs are logits of these; the file then answers with one of them, and has `predict_proba`.
 
@@ -466,7 +570,9 @@ def to_python(
         The text of the file.
 
     Raises:
-        NotImplementedError: if an op of the model has no translation.
+        NotImplementedError: if an op of the model has no translation, or what it computes comes from the numbers in
+            the input in other ways than through ops.
+        TypeError: if examples are no real numbers, or the output is no Value.
         ValueError: if examples or names do not fit, or the model is larger than such a file should be.
 
     >>> from autograd_nn import nn
@@ -476,58 +582,102 @@ def to_python(
     >>> scope["check"]()
     2
     """
-    training = getattr(model, "training", False)
-    if isinstance(model, Module):
-        model.eval()
-    try:
-        batch = np.asarray(examples, dtype=getattr(model, "dtype", None) or float_kind(model))
-        if batch.ndim < 2 or not len(batch):
+    if isinstance(examples, Mapping):
+        raise TypeError("to_python writes models with one input; got a dict of several. Export to ONNX.")
+    with predicting(model):
+        batch = np.asarray(examples)
+        if batch.ndim < 2 or not batch.size:
             raise ValueError(f"to_python wanted a batch of examples, (batch, …), got shape {batch.shape}.")
-        x = Value(batch[:1], name="x", dtype=batch.dtype)
-        y = model(x)
-        outputs = [np.asarray(model(Value(row[None], dtype=batch.dtype)).data)[0] for row in batch[:10]]
-    finally:
-        if isinstance(model, Module):
-            model.train(training)
+        batch = suiting(model, batch)
+        rows = [row[np.newaxis] for row in batch[:10]]
+        x = leaf(rows[0])
+        y = answer(model, x)
+        if batch.dtype.kind == "f":
+            rows.append((rows[0] * 0.9375).astype(batch.dtype))  # one that is not in the file
+        outputs = [np.ravel(np.asarray(answer(model, leaf(row))._data)) for row in rows]
     check_names(columns, classes, batch.shape[1:], y.shape[1:])
-    writer = Writer()
-    writer.names[x] = "x"
-    graph = Graph.of(y)
-    depends: set[Node] = {x}
-    for node in graph.nodes:
-        if depends.intersection(node.parents):
-            depends.add(node)
+    writer = Writer(x)
+    for node in Graph.of(y).nodes:
+        if writer.depends.intersection(node.parents):
             writer.node(node)
         if writer.numbers > LARGEST:
             raise ValueError(
                 f"to_python writes numbers as text, up to {LARGEST:,} of them; this model has more. Use ONNX, or "
                 "safetensors."
             )
-    if x not in depends or y not in depends or y is x:
+    if y not in writer.depends:
         raise ValueError("to_python: the output does not depend on the input.")
-    answers = [np.ravel(out).tolist() for out in outputs]
+    answers = [out.tolist() for out in outputs[: min(len(batch), 10)]]
     text = file(writer, y, batch, answers, columns, classes)
+    check(text, list(zip(rows, outputs, strict=True)), tolerance(batch.dtype if batch.dtype.kind == "f" else y.dtype))
     if path is not None:
-        Path(path).write_text(text, encoding="utf-8")
+        write_atomically(path, [text.encode()])
     return text
 
 
-def float_kind(model: Any) -> np.dtype:
-    """Return the dtype of a model's first parameter."""
-    parameters = model.parameters() if isinstance(model, Module) else []
-    return parameters[0].dtype if parameters else np.dtype(float)
+def leaf(row: np.ndarray) -> Value:
+    """Return the input of the model."""
+    return Value(row, name="x", dtype=row.dtype, requires_grad=row.dtype.kind == "f")
+
+
+def answer(model: Any, x: Value) -> Value:
+    """Return what the model makes of one example.
+
+    Raises:
+        TypeError, ValueError: if it is no batch of one.
+    """
+    y = model(x)
+    if not isinstance(y, Value):
+        raise TypeError(
+            f"to_python wanted a model with one output, a Value, got {type(y).__name__}: call model.eval(), and export "
+            "lambda x: model(x)[0]."
+        )
+    if y.shape[:1] != (1,):
+        raise ValueError(f"to_python wanted a model (batch, …) → (batch, …), got shape {y.shape} for a batch of 1.")
+    return y
+
+
+def check(text: str, trials: Sequence[tuple[np.ndarray, np.ndarray]], allowed: float) -> None:
+    """Run the file on examples, which need not be in it.
+
+    Raises:
+        NotImplementedError: if it answers otherwise than the model.
+    """
+    scope: dict[str, Any] = {"__name__": "exported"}
+    exec(compile(text, "<exported model>", "exec"), scope)  # noqa: S102  (what has just been written here)
+    for row, wanted in trials:
+        got = np.array(scope["outputs"](np.ravel(row).tolist()), dtype=float)
+        if not np.allclose(got, wanted, rtol=allowed, atol=allowed, equal_nan=True):
+            raise NotImplementedError(
+                f"to_python: the file would answer {got.tolist()[:3]} where the model answers "
+                f"{wanted.tolist()[:3]}: what the model computes comes from the numbers in the input in "
+                "other ways than through ops, such as .data, detach or an if."
+            )
+
+
+def tolerance(dtype: np.dtype) -> float:
+    """Return how well answers have to agree."""
+    return PRECISION.get(dtype.str[1:], 1e-9)
 
 
 def check_names(columns: Any, classes: Any, came: tuple[int, ...], out: tuple[int, ...]) -> None:
-    """Refuse names that do not fit the shapes of one example.
+    """Refuse names that do not fit the shapes of one example, or that a file cannot hold.
 
     Raises:
         ValueError: with both numbers.
+        TypeError: if a name is no text or number.
     """
     if columns is not None and came != (len(columns),):
         raise ValueError(f"to_python wanted one column name for each feature, {came}, got {len(columns)} names.")
     if classes is not None and out != (len(classes),) and not (len(classes) == 2 and out in ((), (1,))):
         raise ValueError(f"to_python wanted one class for each output, {out}, got {len(classes)} classes.")
+    for what, names in (("column names", columns), ("classes", classes)):
+        names = [plain(name) for name in (() if names is None else names)]
+        for name in names:
+            if not isinstance(name, (str, bool, int)) and not (isinstance(name, float) and math.isfinite(name)):
+                raise TypeError(f"to_python wanted {what} that are texts or numbers, got {name!r:.60}.")
+        if len(set(names)) < len(names):
+            raise ValueError(f"to_python wanted different {what}, got {names!r:.200}.")
 
 
 def file(
@@ -540,6 +690,7 @@ def file(
 ) -> str:
     """Put the file together."""
     shape, single = batch.shape[1:], batch.dtype == np.float32
+    allowed = tolerance(batch.dtype if batch.dtype.kind == "f" else y.dtype)
     if classes is not None:
         writer.use("softmax" if math.prod(y.shape[1:]) > 1 else "sigmoid")
     templates = [TEMPLATES[name].strip() for name in TEMPLATES if name in writer.used]
@@ -554,7 +705,7 @@ def file(
         "import itertools\nimport math\nimport sys",
         *templates,
         "\n".join(f"{name} = {text}" for name, text in writer.constants.items()),
-        f"SHAPE = {shape!r}\nCOLUMNS = {list(columns) if columns is not None else None!r}\n"
+        f"SHAPE = {shape!r}\nCOLUMNS = {[plain(c) for c in columns] if columns is not None else None!r}\n"
         f"CLASSES = {[plain(c) for c in classes] if classes is not None else None!r}",
         "def outputs(x):\n"
         '    """Return the outputs of the model, a flat list, for the features in a flat list."""\n'
@@ -564,7 +715,7 @@ def file(
         PREDICT_CLASSES if classes is not None else PREDICT,
         f"EXAMPLES = [\n{''.join(f'    {row},' + chr(10) for row in inputs)}]\n"
         f"ANSWERS = [\n{''.join(f'    {row},' + chr(10) for row in outputs)}]\n"
-        f"TOLERANCE = {1e-4 if single else 1e-9!r}",
+        f"TOLERANCE = {allowed!r}",
         CHECK,
     ]
     return "\n\n\n".join(part for part in parts if part) + "\n"

@@ -18,12 +18,15 @@ from .module import Module
 
 __all__ = ["architecture", "from_architecture"]
 
-DEEPEST = 100
-"""Modules inside modules; a file with more is no model."""
+DEEPEST = 200
+"""Modules and lists inside each other: a hundred times Sequential in Sequential; a file with more is no model."""
 
 
 def architecture(model: Module) -> dict[str, Any]:
     """Return the class and the constructor arguments of a model and its parts, as `json.dumps` takes them.
+
+    A module that stands at several places is written once; the other places say ``{"again": number}``, the number of
+    the module in the order in which they are finished, parts first.
 
     Raises:
         TypeError: if an argument cannot be written, such as a function without a name; it says which.
@@ -32,20 +35,27 @@ def architecture(model: Module) -> dict[str, Any]:
     >>> architecture(nn.Sequential(nn.Linear(2, 1, bias=False), np.tanh))["arguments"]["layers"][1]
     {'function': 'numpy.tanh'}
     """
-    return write(model, type(model).__name__)
+    return write(model, (type(model).__name__,), {})
 
 
-def write(thing: Any, where: str) -> Any:
-    """Turn an argument into JSON."""
+def write(thing: Any, at: tuple[str, ...], numbers: dict[int, int | None]) -> Any:
+    """Turn an argument into JSON.
+
+    Args:
+        thing: the argument.
+        at: how it is reached, piece by piece.
+        numbers: of the modules that are written, by id; None while one is being written.
+    """
+    if len(at) > DEEPEST:
+        raise TypeError(f"the model cannot be saved: parts of parts, more than {DEEPEST} deep.")
     if isinstance(thing, Module):
-        arguments = {name: write(kept, f"{where}.{name}") for name, kept in thing.config().items()}
-        return {"module": type(thing).__name__, "arguments": arguments}
+        return write_module(thing, at, numbers)
     if isinstance(thing, np.dtype) or (isinstance(thing, type) and issubclass(thing, np.generic)):
         return {"dtype": np.dtype(thing).name}
     if isinstance(thing, (list, tuple)):
-        return [write(item, f"{where}[{i}]") for i, item in enumerate(thing)]
+        return [write(item, (*at, f"[{i}]"), numbers) for i, item in enumerate(thing)]
     if isinstance(thing, dict) and all(isinstance(key, str) for key in thing):
-        return {"dict": {key: write(item, f"{where}[{key!r}]") for key, item in thing.items()}}
+        return {"dict": {key: write(item, (*at, f"[{key!r}]"), numbers) for key, item in thing.items()}}
     if isinstance(thing, np.generic):
         return thing.item()
     if thing is None or isinstance(thing, (bool, int, float, str)):
@@ -57,9 +67,31 @@ def write(thing: Any, where: str) -> Any:
     if isinstance(thing, np.ufunc) and getattr(np, thing.__name__, None) is thing:
         return {"function": f"numpy.{thing.__name__}"}
     raise TypeError(
-        f"the model cannot be saved with {where} = {thing!r:.80}: arguments are numbers, strings, lists, modules, and "
-        f"functions by name ({', '.join(ACTIVATIONS)}). Put a function of your own into a Module with a forward."
+        f"the model cannot be saved with {''.join(at)} = {thing!r:.80}: arguments are numbers, texts, lists, modules, "
+        f"and functions by name ({', '.join(ACTIVATIONS)}). Put a function of your own into a Module with a forward."
     )
+
+
+def write_module(module: Module, at: tuple[str, ...], numbers: dict[int, int | None]) -> dict[str, Any]:
+    """Write a class and its arguments, or which module it is if it has been written.
+
+    Raises:
+        TypeError: if it is inside of itself, or its class could be taken for another one.
+    """
+    name = type(module).__name__
+    if id(module) in numbers:
+        if numbers[id(module)] is None:
+            raise TypeError(f"the model cannot be saved: {''.join(at)} is a part of itself.")
+        return {"again": numbers[id(module)]}
+    if any(cls.__name__ == name and cls is not type(module) for cls in layers()):
+        raise TypeError(
+            f"the model cannot be saved: {''.join(at)} is of a class {name} of your own, and autograd_nn.nn has "
+            "another one of that name. Rename yours."
+        )
+    numbers[id(module)] = None
+    arguments = {key: write(kept, (*at, f".{key}"), numbers) for key, kept in module.config().items()}
+    numbers[id(module)] = sum(number is not None for number in numbers.values())
+    return {"module": name, "arguments": arguments}
 
 
 def from_architecture(description: Any, classes: Iterable[type[Module]] = ()) -> Module:
@@ -76,7 +108,7 @@ def from_architecture(description: Any, classes: Iterable[type[Module]] = ()) ->
     if not isinstance(description, dict) or "module" not in description:
         raise ValueError("this describes no model: wanted {'module': …, 'arguments': …} at the top.")
     with blank():
-        return read(description, known, 0)
+        return read(description, known, 0, [])
 
 
 def layers() -> list[type[Module]]:
@@ -86,21 +118,25 @@ def layers() -> list[type[Module]]:
     return [cls for cls in found if isinstance(cls, type) and issubclass(cls, Module)]
 
 
-def read(thing: Any, known: dict[str, type[Module]], depth: int) -> Any:
-    """Turn JSON into an argument."""
+def read(thing: Any, known: dict[str, type[Module]], depth: int, made: list[Module]) -> Any:
+    """Turn JSON into an argument; `made` are the modules so far."""
     if depth > DEEPEST:
-        raise ValueError(f"this describes no model: modules more than {DEEPEST} deep.")
+        raise ValueError(f"this describes no model: parts of parts, more than {DEEPEST} deep.")
     if isinstance(thing, list):
-        return [read(item, known, depth + 1) for item in thing]
+        return [read(item, known, depth + 1, made) for item in thing]
     if not isinstance(thing, dict):
         return thing
     match thing:
         case {"module": str(name), "arguments": dict(arguments)} if len(thing) == 2:
-            return make(name, {key: read(item, known, depth + 1) for key, item in arguments.items()}, known)
+            module = make(name, {key: read(item, known, depth + 1, made) for key, item in arguments.items()}, known)
+            made.append(module)
+            return module
+        case {"again": int(number)} if len(thing) == 1 and 0 <= number < len(made):
+            return made[number]
         case {"dtype": str(name)} if name in ("float16", "float32", "float64"):
             return np.dtype(name)
         case {"dict": dict(items)}:
-            return {key: read(item, known, depth + 1) for key, item in items.items()}
+            return {key: read(item, known, depth + 1, made) for key, item in items.items()}
         case {"function": str(name)}:
             return function(name)
     raise ValueError(f"this describes no model: {str(thing)[:80]} is no module, dtype, dict or function.")
@@ -131,5 +167,5 @@ def make(name: str, arguments: dict[str, Any], known: dict[str, type[Module]]) -
     try:
         signature.bind(*positional, **arguments)
         return known[name](*positional, **arguments)
-    except (TypeError, ValueError, MemoryError, OverflowError) as error:
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
         raise ValueError(f"the arguments of {name} do not fit: {error}") from error

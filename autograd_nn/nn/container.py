@@ -30,11 +30,7 @@ class Sequential(Module):
 
     def __init__(self, *layers: Layer) -> None:
         for position, layer in enumerate(layers):
-            if not callable(layer):
-                hint = " Write Sequential(*layers)." if isinstance(layer, (list, tuple)) else ""
-                raise TypeError(
-                    f"Sequential wanted modules or functions, got {type(layer).__name__} at position {position}.{hint}"
-                )
+            check_layer(layer, f" at position {position}")
         self.layers = list(layers)
 
     def forward(self, x: Any) -> Any:
@@ -44,7 +40,12 @@ class Sequential(Module):
         return x
 
     def append(self, layer: Layer) -> None:
-        """Add a layer behind the last one."""
+        """Add a layer behind the last one.
+
+        Raises:
+            TypeError: if it is neither a module nor a function.
+        """
+        check_layer(layer)
         self.layers.append(layer)
         self._is_root = False
 
@@ -57,6 +58,20 @@ class Sequential(Module):
     def __getitem__(self, position: int | slice) -> Any:
         """Return a layer, or a slice of the model that shares its layers."""
         return Sequential(*self.layers[position]) if isinstance(position, slice) else self.layers[position]
+
+
+def check_layer(layer: Any, where: str = "") -> None:
+    """Refuse what cannot be called.
+
+    Raises:
+        TypeError: saying what came.
+    """
+    if not callable(layer) or isinstance(layer, type):
+        hint = " Write Sequential(*layers)." if isinstance(layer, (list, tuple)) else ""
+        came = (
+            f"the class {layer.__name__}: write {layer.__name__}()" if isinstance(layer, type) else type(layer).__name__
+        )
+        raise TypeError(f"Sequential wanted modules or functions, got {came}{where}.{hint}")
 
 
 class Residual(Module):

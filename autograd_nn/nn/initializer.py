@@ -173,7 +173,7 @@ INITIALIZERS: dict[str, Initializer] = {
 
 
 def initializer(init: str | Initializer) -> Initializer:
-    """Return an initializer from its name; a function is returned as it is.
+    """Return an initializer from its name; one of your own is held to shape and dtype.
 
     Raises:
         ValueError, TypeError: if there is none of that name, or it is no function.
@@ -184,7 +184,21 @@ def initializer(init: str | Initializer) -> Initializer:
         raise TypeError(f"an initializer is a name or a function f(shape, rng, *, dtype), got {type(init).__name__}.")
     if is_blank.get():
         return zeros
-    return INITIALIZERS[init] if isinstance(init, str) else init
+    if isinstance(init, str):
+        return INITIALIZERS[init]
+    return init if INITIALIZERS.get(getattr(init, "__name__", "")) is init else checked(init)
+
+
+def checked(init: Initializer) -> Initializer:
+    """Return an initializer of the user's own that is held to the shape and the dtype that were asked for."""
+
+    def draw(shape: tuple[int, ...], rng: Any, *, dtype: Any = np.float32) -> np.ndarray:
+        drawn = np.array(init(shape, rng, dtype=dtype), dtype)  # a copy, which the layer may keep
+        if drawn.shape != shape:
+            raise ValueError(f"the initializer {init!r} wanted to return shape {shape}, got {drawn.shape}.")
+        return drawn
+
+    return draw
 
 
 is_blank: ContextVar[bool] = ContextVar("is_blank", default=False)

@@ -25,6 +25,7 @@ Path = tuple[str, ...]
 class Module:
     """A part of a network: subclass it, keep parameters as attributes, and write `forward`.
 
+    Attributes whose names begin with an underscore are private: parameters and parts are not looked for there.
     Constructor arguments are kept as attributes of the same name (a flag such as `bias` may become the parameter that
     it asks for); `repr` and saving read them there.
 
@@ -135,7 +136,14 @@ class Module:
 
         Returns:
             The leaf that holds it, which requires no gradient.
+
+        Raises:
+            ValueError: if no public attribute can have the name.
         """
+        if not name.isidentifier() or name.startswith("_"):
+            raise ValueError(
+                f"register_buffer wanted the name of an attribute without an underscore in front, got {name!r}."
+            )
         buffer = Value(data, requires_grad=False, name=name, dtype=getattr(data, "dtype", None))
         setattr(self, name, buffer)
         self._buffers = self._buffers | {name}
@@ -167,7 +175,8 @@ class Module:
     def unfreeze(self) -> Self:
         """Undo `freeze`."""
         for p in self.parameters():
-            p.requires_grad_()
+            if p.dtype.kind in "fc":  # integers have no gradient
+                p.requires_grad_()
         return self
 
     def astype(self, dtype: Any) -> Self:
@@ -222,8 +231,22 @@ class Module:
     # state
 
     def state_leaves(self) -> dict[str, Any]:
-        """Return parameters and buffers by path: what `state_dict` reads and `load_state_dict` writes."""
-        return {".".join(path): p for path, p in walk(self) if isinstance(p, Value)}
+        """Return parameters and buffers by path: what `state_dict` reads and `load_state_dict` writes.
+
+        Raises:
+            ValueError: if two have the same path, as keys of dicts such as "a.b" can bring about.
+        """
+        found: dict[str, Any] = {}
+        for path, p in walk(self):
+            if isinstance(p, Value):
+                name = ".".join(path)
+                if name in found:
+                    raise ValueError(
+                        f"two parameters of {type(self).__name__} have the path {name!r}: give the keys of its dicts "
+                        "other names, as texts and without dots."
+                    )
+                found[name] = p
+        return found
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Return copies of all parameters and buffers, by path."""
@@ -237,7 +260,8 @@ class Module:
             strict: if False, paths that only one side has are passed over.
 
         Raises:
-            ValueError: listing every path that is missing, is not expected, has another shape, or holds no numbers.
+            ValueError: listing every path that is missing, is not expected, has another shape, or holds no numbers or
+                such that the parameter's dtype does not hold.
         """
         own = self.state_leaves()
         problems = [f"missing: {path} {p.shape}" for path, p in own.items() if path not in state] if strict else []
@@ -249,10 +273,9 @@ class Module:
                     problems.append(f"not expected: {path} {array.shape}")
             elif array.shape != own[path].shape:
                 problems.append(f"other shape: {path} wanted {own[path].shape}, got {array.shape}")
-            elif not np.can_cast(array.dtype, own[path].dtype, "same_kind") and array.dtype.kind not in "biu":
-                problems.append(f"other kind of numbers: {path} wanted {own[path].dtype}, got {array.dtype}")
             else:
-                new[path] = array
+                new[path], problem = fitted(array, own[path].dtype)
+                problems += [f"{problem}: {path} wanted {own[path].dtype}, got {array.dtype}"] if problem else []
         if problems:
             raise ValueError(
                 f"load_state_dict: the state does not fit {type(self).__name__}:\n  " + "\n  ".join(problems)
@@ -268,8 +291,8 @@ class Module:
         It runs in the mode that it is in; buffers and random generators are put back, and no gradient is touched.
 
         Args:
-            *inputs: for each input the shape of a batch, which is filled with zeros, or an example (an array; needed
-                where integers are wanted).
+            *inputs: for each input the shape of a batch, which is filled with zeros (a number of features stands for
+                a batch of one row); or an example (an array; needed where integers are wanted).
 
         Raises:
             TypeError: if there is no input.
@@ -408,7 +431,25 @@ def walk(module: Module, *, deep: bool = True) -> Iterator[tuple[Path, Any]]:
             yield path, thing
             if path and not deep:
                 continue
-        stack.extend(((*path, str(key)), part) for key, part in reversed(list(inside)) if not str(key).startswith("_"))
+        private = "_" if isinstance(thing, Module) else ()  # names of attributes; keys of dicts are data
+        stack.extend(
+            ((*path, str(key)), part) for key, part in reversed(list(inside)) if not str(key).startswith(private)
+        )
+
+
+def fitted(array: np.ndarray, wanted: np.dtype) -> tuple[np.ndarray, str]:
+    """Return numbers in a dtype, and what is wrong with them there, or an empty text."""
+    if array.dtype.kind not in "biufc" or (
+        array.dtype.kind in "fc" and not np.can_cast(array.dtype, wanted, "same_kind")
+    ):
+        return array, "other kind of numbers"
+    with np.errstate(all="ignore"):
+        new = array.astype(wanted)
+    if wanted.kind in "biu" and not np.array_equal(new, array):
+        return array, "numbers that do not fit"
+    if wanted.kind == "f" and np.any(np.isinf(new) & np.isfinite(array)):
+        return array, "numbers that are too large"
+    return new, ""
 
 
 def holds_modules(thing: Any) -> bool:

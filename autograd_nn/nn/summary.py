@@ -223,7 +223,9 @@ def summarize(model: Any, *inputs: Any) -> Summary:
 
 
 def example(x: Any, kind: np.dtype) -> Any:
-    """Return what to run on: zeros of a shape, or an array as it is."""
+    """Return what to run on: zeros of a shape, one row of so many features for a number, or an array as it is."""
+    if isinstance(x, (int, np.integer)) and not isinstance(x, bool):
+        x = (1, int(x))
     if isinstance(x, tuple) and all(isinstance(n, (int, np.integer)) for n in x):
         return Value(np.zeros(x, kind), requires_grad=False, name="input")
     if isinstance(x, Node) or dtype(np.asarray(x)).kind not in "f":

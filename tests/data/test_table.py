@@ -281,3 +281,8 @@ def test_identifiers_and_copies_stay_if_wanted():
     assert clean(frame).columns == ["x"]
     assert clean(frame, keep=["id", "again"]).columns == ["id", "x", "again"]
     assert isinstance(clean(frame, drop=["id"]), Table)
+
+
+def test_the_table_shows_classes_as_they_are():
+    assert repr(clean({"x": [1.0, 2.5, 3.0, 4.5], "y": [0, 1, 0, 1]}, "y")).endswith("→ y (0, 1))")
+    assert repr(clean({"x": [1.0, 2.5, 3.0, 4.5], "y": ["0", "a", "0", "a"]}, "y")).endswith("→ y ('0', 'a'))")

@@ -35,7 +35,10 @@ def test_constant():
         ("customerId", [(7 * i) % 31 for i in range(30)], 1, True),
         ("id", [1, 1] * 15, 1, False),
         ("row", list(range(30)), 1, True),
+        ("row", [i for i in range(40) if i % 4 != 2], 1, True),  # what a split left of it
         ("x", list(range(30)), 0, False),  # the only input of a line fit
+        ("x", list(range(0, 60, 2)), 1, False),  # a grid
+        ("hour", list(range(5, 17)), 1, False),
         ("year", list(range(1990, 2020)), 1, False),
         ("income", [(7 * i) % 31 for i in range(30)], 1, False),
         ("income", [i + 0.5 for i in range(30)], 1, False),

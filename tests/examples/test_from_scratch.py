@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import sys
@@ -23,6 +24,13 @@ def test_coverage_from_scratch_is_short_and_needs_nothing():
     assert len(source.splitlines()) < 200
     imported = [line.split()[1] for line in source.splitlines() if line.startswith(("import ", "from "))]
     assert all(name.partition(".")[0] in sys.stdlib_module_names for name in imported)
+
+
+def test_so_is_the_notebook_with_pictures_and_tests():
+    path = Path(from_scratch.__file__).parent / "notebooks" / "11_engine_from_scratch.ipynb"
+    code = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    lines = "\n".join("".join(cell["source"]) for cell in code).splitlines()
+    assert sum(bool(line.strip()) for line in lines) < 200
 
 
 # values, slopes

@@ -79,12 +79,46 @@ def deep(levels):
             {"module": "Linear", "arguments": {"in_features": {"dtype": "object"}, "out_features": 1}},
             "is no module, dtype",
         ),
-        (deep(200), "more than 100 deep"),
+        ({"module": "Embedding", "arguments": {"count": 3, "features": 2, "padding_idx": 1.5}}, "Embedding do not fit"),
+        (deep(200), "more than 200 deep"),
+        ({"module": "Sequential", "arguments": {"layers": [{"again": 0}]}}, "is no module"),
+        ({"module": "Sequential", "arguments": {"layers": [{"again": -1}]}}, "is no module"),
+        ({"module": "Sequential", "arguments": {"layers": [{"again": "0"}]}}, "is no module"),
     ],
 )
 def test_hostile_descriptions(description, words):
     with pytest.raises(ValueError, match=words):
         from_architecture(description)
+
+
+def test_modules_at_several_places_stay_one():
+    shared = Linear(2, 2, rng=0)
+    model = Sequential(Residual(shared), Sequential(np.tanh, shared), Linear(2, 2, rng=1), shared)
+    again = from_architecture(json.loads(json.dumps(architecture(model))))
+    first, inner, other, last = again.layers
+    assert first.layer is inner.layers[1] is last is not other
+    assert list(again.state_dict()) == list(model.state_dict())
+
+
+def test_what_can_be_written_can_be_read():
+    model = Linear(1, 1)
+    for _ in range(99):
+        model = Sequential(model)
+    assert repr(from_architecture(architecture(model))) == repr(model)
+    for _ in range(2):
+        model = Sequential(model)
+    with pytest.raises(TypeError, match="more than 200 deep"):
+        architecture(model)
+
+
+def test_modules_that_cannot_be_made_again_are_refused():
+    loop = Sequential(Linear(1, 1))
+    loop.append(Residual(loop))
+    with pytest.raises(TypeError, match=r"Sequential\.layers\[1\]\.layer is a part of itself"):
+        architecture(loop)
+    own = type("ReLU", (Module,), {"forward": lambda self, x: -x})
+    with pytest.raises(TypeError, match="a class ReLU of your own, and autograd_nn.nn has another"):
+        architecture(Sequential(own()))
 
 
 def test_blank_is_for_this_thread_and_block_only():

@@ -36,3 +36,12 @@ def test_residual_adds():
     assert [path for path, _ in Residual(wider, shortcut).named_parameters()][2] == "shortcut.weight"
     with pytest.raises(ValueError, match=r"of the shape of x, \(2, 3\), got \(2, 5\): give shortcut="):
         Residual(wider)(x)
+
+
+def test_append_refuses_what_is_no_layer():
+    model = Sequential(Linear(1, 1))
+    with pytest.raises(TypeError, match="wanted modules or functions, got int"):
+        model.append(3)
+    with pytest.raises(TypeError, match=r"got the class Linear: write Linear\(\) at position 0"):
+        Sequential(Linear)
+    assert len(model) == 1

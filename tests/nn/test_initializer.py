@@ -82,3 +82,13 @@ def test_initializers_are_found_by_name_or_given():
     with pytest.raises(TypeError, match="an initializer is a name or a function"):
         Linear(1, 1, init=0.5)
     assert Linear(2, 2, init=lambda shape, rng, *, dtype: np.full(shape, 3, dtype)).weight.data.tolist() == [[3, 3]] * 2
+
+
+def test_functions_of_ones_own_are_held_to_shape_and_dtype():
+    kept = np.full((2, 3), 2.0)
+    layer = Linear(2, 3, init=lambda shape, rng, *, dtype: kept)
+    kept[:] = 7.0
+    assert layer.weight.dtype == np.float32
+    assert layer.weight.data.tolist() == [[2.0] * 3] * 2
+    with pytest.raises(ValueError, match=r"wanted to return shape \(2, 3\), got \(3, 2\)"):
+        Linear(2, 3, init=lambda shape, rng, *, dtype: np.zeros(shape[::-1]))

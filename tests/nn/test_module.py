@@ -279,3 +279,66 @@ def test_integer_buffers_keep_their_dtype():
     assert model.state_dict()["steps"] == 3
     assert model.astype(np.float64).steps.dtype == np.int64
     assert nn.Module in Counts.__mro__
+
+
+class Parts(nn.Module):
+    def __init__(self, parts):
+        self.parts = parts
+
+
+def test_keys_of_dicts_are_data():
+    leaf = Value(np.ones(1))
+    assert Parts({"_id": leaf}).parameters() == [leaf]
+    for parts in ({"a.b": leaf, "a": {"b": Value(0.5)}}, {0: leaf, "0": Value(0.5)}):
+        model = Parts(parts)
+        assert len(model.parameters()) == 2
+        with pytest.raises(ValueError, match="two parameters of Parts have the path 'parts"):
+            model.state_dict()
+
+
+def test_private_attributes_are_no_parameters():
+    model = Parts([])
+    model._cache = Value(np.ones(1))
+    assert not model.parameters()
+    for name in ("_mean", "a.b", ""):
+        with pytest.raises(ValueError, match="register_buffer wanted the name of an attribute"):
+            model.register_buffer(name, np.ones(1))
+
+
+def test_a_state_with_numbers_that_do_not_fit_changes_nothing():
+    model = Parts([Value(np.zeros(2, np.float32))])
+    model.register_buffer("count", np.zeros(2, np.int8))
+    model.register_buffer("mask", np.zeros(2, bool))
+    good = {"parts.0": [1, 2], "count": [1, 2], "mask": [0, 1]}
+    before = model.state_dict()
+    for path, bad, words in (
+        ("parts.0", [1e300, 0.0], "too large: parts.0 wanted float32, got float64"),
+        ("parts.0", np.ones(2, complex), "other kind of numbers: parts.0 wanted float32"),
+        ("parts.0", np.array([1, 2], object), "other kind of numbers"),
+        ("count", [1, 1000], "numbers that do not fit: count wanted int8"),
+        ("count", np.array([1, 2**64 - 1], np.uint64), "numbers that do not fit: count"),
+        ("count", [1.0, 2.0], "other kind of numbers: count"),
+        ("mask", [0, 2], "numbers that do not fit: mask wanted bool"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            model.load_state_dict({**good, path: bad})
+        assert {p: a.tolist() for p, a in model.state_dict().items()} == {p: a.tolist() for p, a in before.items()}
+    model.load_state_dict({**good, "parts.0": np.array([np.inf, np.nan])})
+    assert model.count.tolist() == [1, 2]
+    assert model.mask.tolist() == [False, True]
+
+
+def test_unfreeze_passes_over_integers():
+    model = Parts([Value(np.ones(2, int), dtype=int, requires_grad=False), Value(np.ones(2))])
+    model.freeze().unfreeze()
+    assert [p.requires_grad for p in model.parameters()] == [False, True]
+
+
+def test_a_module_that_contains_itself():
+    model = Parts([Value(np.ones(1))])
+    model.me = model
+    model.eval().freeze()
+    copied = copy.deepcopy(model)
+    assert copied.me is copied
+    assert list(model.state_dict()) == ["parts.0"]
+    assert repr(model)

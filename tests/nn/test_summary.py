@@ -195,3 +195,8 @@ def test_html():
 def test_size_of():
     assert [size_of(x) for x in (0, 999, 1000, 999_960, 1.25e9, 3e12)] == [
         "0 B", "999 B", "1.0 kB", "1.0 MB", "1.2 GB", "3.0 TB"]  # fmt: skip
+
+
+def test_a_number_of_features_stands_for_one_row():
+    model = nn.MLP([3, 4, 2], rng=0)
+    assert str(model.summary(3)) == str(model.summary((1, 3)))
