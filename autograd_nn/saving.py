@@ -358,7 +358,8 @@ def load(path: str | os.PathLike[str], *, classes: Iterable[type[Module]] = ()) 
         if not isinstance(described, dict) or described.get("version") != VERSION:
             came = described.get("version") if isinstance(described, dict) else type(described).__name__
             damaged(f"its description is of version {came!r:.40}, wanted {VERSION}")
-        model = from_architecture(described.get("architecture"), classes)
+        count = sum(array.size for array in arrays.values())
+        model = from_architecture(described.get("architecture"), classes, numbers=count)
         kinds = {array.dtype for array in arrays.values() if array.dtype.kind == "f"}
         if len(kinds) == 1 and any(p.dtype.kind == "f" and p.dtype not in kinds for p in model.parameters()):
             model.astype(*kinds)  # of a module whose arguments do not hold it

@@ -46,6 +46,10 @@ def flat(layers: Any) -> Iterator[Any]:
     return (w for layer in layers for neuron in layer for w in neuron)
 
 
+def join(layers: Any) -> list[float]:
+    return np.concatenate([layer.ravel() for layer in layers]).tolist()
+
+
 def contestant(points: int, make: Callable[[float], Any], gradient: Callable[[Any], float], backward: Any) -> Step:
     x, y, numbers = data(points)
     layers = [[[make(w) for w in neuron] for neuron in layer] for layer in numbers]
@@ -91,6 +95,49 @@ def run(*, quick: bool) -> Result:
 
         return contestant(points, make, lambda w: w.grad.item(), lambda out: out.backward())
 
+    def arrays() -> tuple[Any, Any, list[tuple[Any, Any]]]:
+        x, y, numbers = data(points)
+        layers = [np.array(layer) for layer in numbers]
+        return np.array(x), np.array(y)[:, None], [(np.ascontiguousarray(w[:, :-1].T), w[:, -1].copy()) for w in layers]
+
+    def in_order(gradients: Any) -> list[Any]:
+        return [np.column_stack([w.T, b]) for w, b in gradients]
+
+    def tensors() -> Step:
+        from autograd_nn import losses, nn
+
+        x, y, layers = arrays()
+        model = nn.MLP(SIZES, dtype=float)
+        for layer, (w, b) in zip(model.layers, layers, strict=True):
+            layer.weight.data, layer.bias.data = w, b
+        parameters = model.parameters()
+
+        def step() -> list[float]:
+            for p in parameters:
+                p.grad = None
+            losses.mse(model(x), y).backward(retain="leaves")
+            return join(in_order((layer.weight.grad, layer.bias.grad) for layer in model.layers))
+
+        return step
+
+    def by_hand() -> Step:
+        x, y, layers = arrays()
+        (w0, b0), (w1, b1), (w2, b2) = layers
+
+        def step() -> list[float]:
+            z0 = x @ w0 + b0
+            h0 = np.maximum(z0, 0)
+            z1 = h0 @ w1 + b1
+            h1 = np.maximum(z1, 0)
+            residual = h1 @ w2 + b2 - y
+            (residual * residual).mean()
+            g = 2 / points * residual
+            g1 = g @ w2.T * (z1 > 0)
+            g0 = g1 @ w1.T * (z0 > 0)
+            return join(in_order([(x.T @ g0, g0.sum(0)), (h0.T @ g1, g1.sum(0)), (h1.T @ g, g.sum(0))]))
+
+        return step
+
     return compare(
         f"Scalar graph: {'-'.join(map(str, SIZES))} network of single numbers, {points} points, forward and backward.",
         {
@@ -98,6 +145,8 @@ def run(*, quick: bool) -> Result:
             "autograd_nn, backward(retain='leaves')": ours_training,
             "micrograd": micrograd,
             "torch, 0-dim tensors": torch,
+            "autograd_nn, the same as tensors: nn.MLP": tensors,
+            "NumPy by hand, tensors": by_hand,
         },
         quick=quick,
         rtol=1e-9,

@@ -43,5 +43,6 @@ pygments_dark_style = "monokai"
 
 def setup(app):
     app.connect("builder-inited", lambda app: reference.write(Path(app.srcdir) / "generated"))
+    app.connect("autodoc-skip-member", lambda *event: reference.of_another_library(event[2]) or None)
     # After napoleon, which has priority 500.
     app.connect("autodoc-process-docstring", lambda *event: reference.tidy_docstring(event[-1]), priority=600)

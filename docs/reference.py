@@ -37,13 +37,22 @@ WIDE = """\
 """  # five columns do not fit the width of a page of prose
 FOR_USERS = (
     "autograd_nn",
+    "autograd_nn.data",
+    "autograd_nn.export",
     "autograd_nn.functions",
+    "autograd_nn.losses",
+    "autograd_nn.nn",
+    "autograd_nn.nn.scalar",
     "autograd_nn.numpy",
     "autograd_nn.numpy.fft",
     "autograd_nn.numpy.linalg",
     "autograd_nn.numpy.random",
+    "autograd_nn.optim",
+    "autograd_nn.saving",
+    "autograd_nn.sklearn",
     "autograd_nn.testing",
     "autograd_nn.testing.strategies",
+    "autograd_nn.training",
     "autograd_nn.transforms",
     "autograd_nn.visualize",
 )
@@ -210,18 +219,27 @@ def value(thing: object) -> str:
     return f"``{thing}``" if is_data(thing) and len(str(thing)) < 40 else "–"
 
 
+PICTURE = re.compile(r"<!-- picture: (?P<name>\w+), (?P<alt>[^\n]+?) -->\n```python\n(?P<code>.*?)```", re.DOTALL)
+
+
 def draw_examples(folder: Path) -> None:
-    """Run the code of the page on pictures and keep its drawing as `neuron.svg`, with `neuron.inc` to show it."""
-    page = (folder.parent / "pictures.md").read_text(encoding="utf-8")
-    names: dict[str, Any] = {}
-    exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], names)  # noqa: S102  (our own page)
-    drawing = names["drawing"]
-    picture = ".. image:: generated/neuron.svg\n   :alt: the graph of a neuron; the outline below says the same\n"
-    try:
-        drawing.save(folder / "neuron.svg")
-    except RenderError as error:
-        picture = f"(No picture here: {escape(str(error))})\n"
-    (folder / "neuron.inc").write_text(picture, encoding="utf-8")
+    """Run the code that a page marks as a picture's, and keep its `drawing` as an SVG, with an `.inc` to show it."""
+    for page in sorted(folder.parent.glob("*.md")):
+        for found in PICTURE.finditer(page.read_text(encoding="utf-8")):
+            name, names = found["name"], dict[str, Any]()
+            exec(found["code"], names)  # noqa: S102  (our own page)
+            picture = f".. image:: generated/{name}.svg\n   :alt: {found['alt']}\n"
+            picture += f"   :target: _images/{name}.svg\n"  # by itself it can be enlarged
+            try:
+                names["drawing"].save(folder / f"{name}.svg")
+            except RenderError as error:
+                picture = f"(No picture here: {escape(str(error))})\n"
+            (folder / f"{name}.inc").write_text(picture, encoding="utf-8")
+
+
+def of_another_library(name: str) -> bool:
+    """Is it a member that scikit-learn gives to its estimators? Its text refers to pages of theirs."""
+    return re.fullmatch(r"set_\w+_request", name) is not None
 
 
 MARKUP = re.compile(r"(:\w+:)?``?[^`]+``?|(?<![\w*])(\*\*?)(?=[\w\"])[^*`]*[\w.\"]\2(?![\w*])")
@@ -252,6 +270,7 @@ def tidy_docstring(lines: list[str]) -> None:
         if not example and not line.startswith("..") and "\\" not in line:
             line = ATTRIBUTE.sub(r"``\1``", line)
             lines[i] = re.sub(r"(?<!\w)\|(?=\S)|(?<=\S)\||(?<![\w*])\*(?=\w+[),`])", r"\\\g<0>", line)
+        lines[i] = re.sub(r"^(:ivar \w+)_:", r"\1\\_:", lines[i])  # `classes_` is no reference
 
 
 def escape(text: str) -> str:

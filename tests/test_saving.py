@@ -323,6 +323,9 @@ def test_texts_that_utf8_cannot_hold_come_back_from_notes(tmp_path):
     assert saving.load(tmp_path / "model").notes == {"\ud800": "\udcff\n"}
 
 
+FORGED = {"module": "RNN", "arguments": {"in_features": 1, "hidden_features": 1, "layers": 10**12}}
+
+
 def test_files_that_hold_no_model(tmp_path):
     path, state = tmp_path / "model", nn.MLP([1, 1], rng=0).state_dict()
     good = {"version": 1, "architecture": nn.architecture(nn.MLP([1, 1])), "passport": None, "notes": {}}
@@ -333,6 +336,7 @@ def test_files_that_hold_no_model(tmp_path):
         ({saving.MODEL: "[]"}, "of version 'list', wanted 1"),
         ({saving.MODEL: json.dumps(good | {"version": 2})}, "of version 2, wanted 1"),
         ({saving.MODEL: json.dumps(good | {"architecture": None})}, "describes no model"),
+        ({saving.MODEL: json.dumps(good | {"architecture": FORGED})}, "a size of 1000000000000, with at most 65536"),
         ({saving.MODEL: json.dumps(good | {"passport": {"columns": 3}})}, "holds no model that can be used"),
         ({saving.MODEL: json.dumps(good | {"architecture": nn.architecture(nn.MLP([2, 1]))})}, "other shape: layers.0"),
     ]

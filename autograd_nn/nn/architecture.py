@@ -18,6 +18,8 @@ from .module import Module
 
 __all__ = ["architecture", "from_architecture"]
 
+SMALL = 65_536
+"""Sizes up to this are tried whatever the number of parameters: windows of pooling, lengths of positional encodings."""
 DEEPEST = 200
 """Modules and lists inside each other: a hundred times Sequential in Sequential; a file with more is no model."""
 
@@ -94,21 +96,40 @@ def write_module(module: Module, at: tuple[str, ...], numbers: dict[int, int | N
     return {"module": name, "arguments": arguments}
 
 
-def from_architecture(description: Any, classes: Iterable[type[Module]] = ()) -> Module:
+def from_architecture(description: Any, classes: Iterable[type[Module]] = (), *, numbers: int | None = None) -> Module:
     """Make a model from its `architecture`, with parameters of zero.
 
     Args:
         description: what `architecture` returned.
         classes: modules of one's own; those of `autograd_nn.nn` are known.
+        numbers: how many its parameters hold, if that is known: a forged size that is larger is refused before anything
+            of that size is made.
 
     Raises:
         ValueError: if it does not describe a model of known classes.
     """
+    if numbers is not None:
+        check_sizes(description, max(numbers, SMALL))
     known = {found.__name__: found for found in (*layers(), *classes)}
     if not isinstance(description, dict) or "module" not in description:
         raise ValueError("this describes no model: wanted {'module': …, 'arguments': …} at the top.")
     with blank():
         return read(description, known, 0, [])
+
+
+def check_sizes(description: Any, limit: int) -> None:
+    """Refuse integers that no layer with so many numbers can have as a size."""
+    stack = [description]
+    while stack:
+        thing = stack.pop()
+        if isinstance(thing, dict):
+            stack.extend(thing.values())
+        elif isinstance(thing, list):
+            stack.extend(thing)
+        elif isinstance(thing, int) and abs(thing) > limit:
+            raise ValueError(
+                f"this describes no model of these weights: a size of {thing}, with at most {limit} numbers."
+            )
 
 
 def layers() -> list[type[Module]]:
