@@ -67,7 +67,7 @@ def ssr(prediction: Any, target: Any, *, reduction: str = "sum", weight: Any = N
     4.0
     """
     check_same("ssr", prediction, target)
-    return reduced("ssr", square(subtract(prediction, target)), reduction, weight)
+    return reduced("ssr", square(subtract(prediction, whole_as(target, prediction))), reduction, weight)
 
 
 def mse(prediction: Any, target: Any, *, reduction: str = "mean", weight: Any = None) -> Any:
@@ -86,7 +86,7 @@ def mse(prediction: Any, target: Any, *, reduction: str = "mean", weight: Any = 
     'MSE 2.0, SSR 4.0'
     """
     check_same("mse", prediction, target)
-    return reduced("mse", square(subtract(prediction, target)), reduction, weight)
+    return reduced("mse", square(subtract(prediction, whole_as(target, prediction))), reduction, weight)
 
 
 def mae(prediction: Any, target: Any, *, reduction: str = "mean", weight: Any = None) -> Any:
@@ -98,7 +98,7 @@ def mae(prediction: Any, target: Any, *, reduction: str = "mean", weight: Any = 
     1.0
     """
     check_same("mae", prediction, target)
-    return reduced("mae", absolute(subtract(prediction, target)), reduction, weight)
+    return reduced("mae", absolute(subtract(prediction, whole_as(target, prediction))), reduction, weight)
 
 
 def huber(prediction: Any, target: Any, *, delta: float = 1.0, reduction: str = "mean", weight: Any = None) -> Any:
@@ -112,7 +112,7 @@ def huber(prediction: Any, target: Any, *, delta: float = 1.0, reduction: str = 
     check_same("huber", prediction, target)
     if not 0 < delta < math.inf:
         raise ValueError(f"huber wanted a delta above 0, the residual from which it is linear, got {delta}.")
-    size = absolute(subtract(prediction, target))
+    size = absolute(subtract(prediction, whole_as(target, prediction)))
     losses = where(size <= delta, 0.5 * size * size, delta * (size - 0.5 * delta))
     return reduced("huber", losses, reduction, weight)
 
@@ -136,7 +136,7 @@ def poisson(prediction: Any, target: Any, *, reduction: str = "mean", weight: An
     check_same("poisson", prediction, target)
     if not holds(lambda y: y >= 0, target):
         raise ValueError(f"poisson wanted counts of 0 or more as target, got {span(target)}.")
-    return reduced("poisson", exp(prediction) - mul(target, prediction), reduction, weight)
+    return reduced("poisson", exp(prediction) - mul(whole_as(target, prediction), prediction), reduction, weight)
 
 
 def check_same(called: str, prediction: Any, target: Any) -> None:
@@ -275,7 +275,9 @@ def binary_cross_entropy(
         hint = " Write (labels + 1) / 2 for labels -1 and 1." if holds(lambda y: abs(y) == 1, labels) else ""
         raise ValueError(f"binary_cross_entropy wanted labels from 0 to 1, got {span(labels)}.{hint}")
     chances = class_weights("binary_cross_entropy", class_weight, logits, 2)
-    y = labels if not label_smoothing else (1 - label_smoothing) * labels_as(labels, logits) + label_smoothing / 2
+    y = whole_as(labels, logits)
+    if label_smoothing:
+        y = (1 - label_smoothing) * labels_as(labels, logits) + label_smoothing / 2
     if chances is None:
         return reduced("binary_cross_entropy", softplus(logits) - mul(y, logits), reduction, weight)
     y, labels, (zero, one) = labels_as(y, logits), labels_as(labels, logits), (chances[0], chances[1])
@@ -321,7 +323,7 @@ def hinge(
                 "for labels 0 and 1."
             )
         chances = class_weights("hinge", class_weight, scores, 2)
-        terms, kinds = relu(margin - mul(labels, scores)), where(as_operand(labels) > 0, 1, 0)
+        terms, kinds = relu(margin - mul(whole_as(labels, scores), scores)), where(as_operand(labels) > 0, 1, 0)
     else:
         labels, _ = known_labels("hinge", labels, came, None)
         chances = class_weights("hinge", class_weight, scores, came[-1])
@@ -539,6 +541,11 @@ def labels_as(x: Any, like: Any) -> Any:
     if isinstance(x, Node):
         return x
     return np.asarray(x, dtype(like) if dtype(like).kind == "f" else float)
+
+
+def whole_as(x: Any, like: Any) -> Any:
+    """Return arrays of integers in the dtype of what they are computed with: int64 would make float32 float64."""
+    return labels_as(x, like) if shape(x) and not isinstance(x, Node) and dtype(x).kind in "iu" else x
 
 
 def as_operand(x: Any) -> Any:

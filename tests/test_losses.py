@@ -182,6 +182,18 @@ def test_float32_stays_float32(name):
 # closed forms
 
 
+@pytest.mark.parametrize("name", ["mse", "mae", "huber", "ssr", "poisson", "binary_cross_entropy", "hinge"])
+def test_whole_targets_leave_float32_alone(name):
+    """Labels and counts are integers, and int64 with float32 would be float64."""
+    z, y = np.array([0.5, -1.0, 2.0], np.float32), np.array([1, 1, 1])
+    value = Value(z)
+    loss = LOSSES[name](value, y)
+    loss.backward()
+    assert loss.dtype == value.grad.dtype == np.float32
+    exact = LOSSES[name](z.astype(float), y.astype(float))
+    np.testing.assert_allclose(loss.data, exact, rtol=1e-6)
+
+
 def test_one_hot_probabilities_are_labels():
     for settings in (
         {},

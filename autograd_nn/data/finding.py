@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from . import trait
-from .frame import DATE_LIKE, DECIMAL_COMMA, Column
+from .frame import DATE_LIKE, DECIMAL_COMMA, THOUSANDS, WRITTEN_NUMBER, Column
 from .transform import short
 
 __all__ = ["CHECKS", "MAX_CATEGORIES", "Examined", "Finding"]
@@ -104,8 +104,8 @@ def mixed_types(table: Examined) -> Iterator[Finding]:
         if column.kind != "mixed":
             continue
         known = [cell for cell in column.values if cell is not None]
-        if all(DECIMAL_COMMA.fullmatch(text) for text in column.strange):
-            yield decimal_commas(name, column.strange[0])
+        if all(WRITTEN_NUMBER.fullmatch(text) for text in column.strange):
+            yield number_as_text(name, column.strange)
             continue
         words = sum(cell in set(column.strange) for cell in known)
         message = (
@@ -115,10 +115,26 @@ def mixed_types(table: Examined) -> Iterator[Finding]:
         yield Finding("error", "mixed", (name,), message, cure)
 
 
-def decimal_commas(name: str, example: str) -> Finding:
-    """Numbers as they are written in much of Europe are text to Python."""
-    message = f"{name!r} holds numbers with a decimal comma, such as {example!r}"
-    return Finding("error", "decimal comma", (name,), message, "replace the commas by points")
+def written_numbers(table: Examined) -> Iterator[Finding]:
+    """A column of numbers that are text to Python would be lost as names, or as categories."""
+    for name, column in table.all.items():
+        if trait.written_numbers(column):
+            yield number_as_text(name, [cell for cell in column.values if cell is not None])
+
+
+def number_as_text(name: str, texts: Sequence[str]) -> Finding:
+    """Say which signs are in the way: only who knows the table knows whether 1,000 is one or a thousand."""
+    example = repr(texts[0])
+    if all(THOUSANDS.fullmatch(text) for text in texts):
+        message = f"{name!r} holds numbers with commas, such as {example}"
+        cure = "if they separate thousands, remove the commas; if they are decimal commas, replace them by points"
+        return Finding("error", "number as text", (name,), message, cure)
+    if all(DECIMAL_COMMA.fullmatch(text) for text in texts):
+        message = f"{name!r} holds numbers with a decimal comma, such as {example}"
+        return Finding("error", "decimal comma", (name,), message, "replace the commas by points")
+    message = f"{name!r} holds numbers with signs in them, such as {example}"
+    cure = "write plain numbers, such as 1234.5, without separators, currency or percent signs"
+    return Finding("error", "number as text", (name,), message, cure)
 
 
 def text_columns(table: Examined) -> Iterator[Finding]:
@@ -126,11 +142,11 @@ def text_columns(table: Examined) -> Iterator[Finding]:
     for name, column in table.inputs.items():
         if column.kind != "text" or trait.constant(column) or is_identifier(table, column):
             continue
+        if trait.written_numbers(column):
+            continue  # reported as such
         texts = [cell for cell in column.values if cell is not None]
         count = trait.distinct(column)
-        if all(DECIMAL_COMMA.fullmatch(text) for text in texts):
-            yield decimal_commas(name, texts[0])
-        elif count > MAX_CATEGORIES:
+        if count > MAX_CATEGORIES:
             message = f"{name!r} holds {count} different texts, about {len(texts) / count:.1f} rows for each"
             cure = f"clean keeps the {MAX_CATEGORIES} most frequent, the others become 'other'"
             yield Finding("warning", "many categories", (name,), message, cure)
@@ -227,7 +243,7 @@ def leaks(table: Examined) -> Iterator[Finding]:
 def target_itself(table: Examined) -> Iterator[Finding]:
     """The target must be something that can be learnt."""
     target = table.target
-    if target is None or target.kind in ("empty", "mixed"):
+    if target is None or target.kind in ("empty", "mixed") or trait.written_numbers(target):
         return
     name, count = target.name, trait.distinct(target)
     if target.kind == "date":
@@ -315,6 +331,7 @@ CHECKS: tuple[Callable[[Examined], Iterator[Finding]], ...] = (
     few_rows,
     no_inputs,
     mixed_types,
+    written_numbers,
     missing_cells,
     infinite_cells,
     text_columns,
@@ -338,7 +355,7 @@ def inputs_made(table: Examined, column: Column) -> int:
     """Return the number of inputs that `clean` makes of a column."""
     if column.kind == "empty" or trait.constant(column) or is_identifier(table, column):
         return 0
-    if column.kind not in ("text", "mixed"):
+    if column.kind not in ("text", "mixed") or trait.written_numbers(column):
         return 1
     count = trait.distinct(column)
     return count if count <= MAX_CATEGORIES else MAX_CATEGORIES + 1

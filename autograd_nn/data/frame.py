@@ -25,6 +25,8 @@ MISSING = frozenset("|#n/a|#na|-nan|1.#qnan|?|<na>|n/a|na|nan|none|null".split("
 
 DELIMITERS = ",;\t|"
 DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")  # or three digits behind a decimal comma
+WRITTEN_NUMBER = re.compile(r"[€$£¥]?\s?[+-]?(\d{1,3}([,.'\s]\d{3})+|\d+)([.,]\d+)?\s?[€$£¥%]?")
 DATE_LIKE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}( .*)?")
 FLAGS = {"true": 1.0, "false": 0.0}
 

@@ -201,7 +201,8 @@ def part_sizes(n: int, test: float, validation: float, unit: str) -> list[int]:
     wanted = {"validation": validation, "test": test}
     counts = {}
     for name, size in wanted.items():
-        if isinstance(size, bool) or not np.isreal(size) or not size >= 0 or (size >= 1 and size != int(size)):
+        whole = isinstance(size, (int, np.integer)) and not isinstance(size, bool)
+        if isinstance(size, bool) or not np.isreal(size) or not size >= 0 or (size >= 1 and not whole):
             raise ValueError(f"{name} wanted a fraction below 1 or a whole number of {unit}, got {size!r}.")
         if size:
             counts[name] = round(size * n) if size < 1 else int(size)

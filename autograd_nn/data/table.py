@@ -19,7 +19,13 @@ __all__ = ["Input", "Passport", "Table", "clean"]
 
 DAY = np.timedelta64(1, "D")
 # Findings without whose cure there are no arrays.
-IN_THE_WAY = (finding.mixed_types, finding.text_columns, finding.dates, finding.missing_target, finding.infinite_cells)
+IN_THE_WAY = (
+    finding.mixed_types,
+    finding.written_numbers,
+    finding.dates,
+    finding.missing_target,
+    finding.infinite_cells,
+)
 
 
 @dataclass(frozen=True)

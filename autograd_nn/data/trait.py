@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .frame import Column
+from .frame import WRITTEN_NUMBER, Column
 
 __all__ = [
     "codes",
@@ -20,6 +20,7 @@ __all__ = [
     "identifier",
     "repeated_rows",
     "task_of",
+    "written_numbers",
 ]
 
 ENOUGH = 20  # rows from which on a perfect rule is hardly chance
@@ -54,6 +55,8 @@ def identifier(column: Column, others: int) -> str | None:
     if rows < 10 or column.kind not in ("number", "text"):
         return None
     if column.kind == "text":
+        if written_numbers(column):
+            return None  # "1,5", "2,25": hardly any two are equal, and they are not names
         count = distinct(column)
         return f"{count} different texts in {present} rows" if count > 0.95 * present else None
     values = column.values
@@ -67,6 +70,12 @@ def identifier(column: Column, others: int) -> str | None:
     # The training part of such a column: split keeps the order of the rows, and leaves some out.
     part = 0 <= values[0] <= max(1, rows / 20) and values[-1] <= 2 * rows and steps.min() >= 1 and np.median(steps) == 1
     return "it counts rows, of which some are left out" if others and part else None
+
+
+def written_numbers(column: Column) -> bool:
+    """Are all texts numbers, written with commas, separators or signs that Python does not read?"""
+    texts = [cell for cell in column.values if cell is not None]
+    return column.kind == "text" and bool(texts) and all(WRITTEN_NUMBER.fullmatch(text) for text in texts)
 
 
 def copies(columns: Mapping[str, Column]) -> dict[str, str]:

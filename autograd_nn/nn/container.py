@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..graph import shape
+import numpy as np
+
+from ..graph import Node, dtype, shape
 from .module import Module
 
 __all__ = ["Residual", "Sequential"]
@@ -100,4 +102,9 @@ class Residual(Module):
                 f"Residual wanted layer(x) of the shape of x, {shape(x)}, got {shape(y)}: give "
                 "shortcut=Linear(in_features, out_features), or a convolution, that changes x in the same way."
             )
-        return x + y
+        return constant_like(x, y) + y
+
+
+def constant_like(x: Any, y: Any) -> Any:
+    """Return a constant in the dtype of a Value that it meets, as every layer does it; anything else as it is."""
+    return np.asarray(x, dtype(y)) if isinstance(y, Node) and not isinstance(x, Node) else x

@@ -260,9 +260,13 @@ class Module:
             strict: if False, paths that only one side has are passed over.
 
         Raises:
+            TypeError: if it is no dict.
             ValueError: listing every path that is missing, is not expected, has another shape, or holds no numbers or
                 such that the parameter's dtype does not hold.
         """
+        if not isinstance(state, Mapping):
+            came = type(state).__name__
+            raise TypeError(f"load_state_dict wanted arrays by path, as state_dict() returns, got {came}.")
         own = self.state_leaves()
         problems = [f"missing: {path} {p.shape}" for path, p in own.items() if path not in state] if strict else []
         new: dict[str, np.ndarray] = {}

@@ -342,6 +342,9 @@ class Plateau:
         if mode not in ("min", "max"):
             raise ValueError(f"Plateau wanted mode='min' (a loss) or mode='max' (an accuracy), got {mode!r}.")
         check_factor(factor, "factor")
+        for name, updates in (("patience", patience), ("cooldown", cooldown)):
+            if isinstance(updates, bool) or not isinstance(updates, (int, np.integer)) or updates < 0:
+                raise ValueError(f"Plateau wanted {name} as a whole number of updates, 0 or more, got {updates!r}.")
         if callable(rate):
             raise TypeError(f"Plateau wanted a number to begin with, got the schedule {describe_rate(rate)}.")
         self.initial = self.rate = check_rate(rate, "rate")

@@ -189,11 +189,11 @@ def diagnose(
     objective = Objective(model, loss)
     with undone(model, optimizer), np.errstate(all="ignore"):  # what overflows is among the findings
         model.train()
-        layers, first = examined(objective, batch)
+        layers, first, unreached = examined(objective, batch)
         losses = [first]
         if optimizer is not None and math.isfinite(first):
             losses += trial(objective, batch, optimizer, steps)
-    findings = look(layers, losses, objective, optimizer)
+    findings = look(layers, losses, objective, optimizer, unreached)
     return Diagnosis(layers, findings, losses)
 
 
@@ -223,8 +223,8 @@ def undone(model: Module, optimizer: Optimizer | None = None) -> Iterator[None]:
             optimizer.load_state_dict(saved)
 
 
-def examined(objective: Objective, batch: Batch) -> tuple[list[Layer], float]:
-    """Run one batch forward and backward, and return the statistics of each layer, and the loss."""
+def examined(objective: Objective, batch: Batch) -> tuple[list[Layer], float, list[str]]:
+    """Run one batch both ways; return statistics of each layer, the loss, and parameters that it does not reach."""
     model = objective.model
     seen: list[tuple[str, Module, Any]] = []
     watched = []
@@ -252,7 +252,8 @@ def examined(objective: Objective, batch: Batch) -> tuple[list[Layer], float]:
         for path, module, out in found
         if not any(part is not module and (not path or inner.startswith(path + ".")) for inner, part, _ in found)
     ]
-    return layers, float(plain(loss).reshape(()))
+    unreached = [path for path, p in model.named_parameters() if p.requires_grad and p._grad is None]
+    return layers, float(plain(loss).reshape(())), unreached
 
 
 def watcher(forward: Any, path: str, module: Module, seen: list[tuple[str, Module, Any]]) -> Any:
@@ -315,9 +316,11 @@ def trial(objective: Objective, batch: Batch, optimizer: Optimizer, steps: int) 
 # findings
 
 
-def look(layers: list[Layer], losses: list[float], objective: Objective, optimizer: Optimizer | None) -> list[Finding]:
+def look(
+    layers: list[Layer], losses: list[float], objective: Objective, optimizer: Optimizer | None, unreached: list[str]
+) -> list[Finding]:
     """Return what is wrong, the causes first."""
-    findings = [*broken(layers, losses), *signals(layers), *gradients(layers), *units(layers)]
+    findings = [*broken(layers, losses), *cut_off(unreached), *signals(layers), *gradients(layers), *units(layers)]
     if not math.isfinite(losses[0]):
         return findings
     start = losses[0]
@@ -347,6 +350,17 @@ def broken(layers: list[Layer], losses: list[float]) -> list[Finding]:
             "Use a loss that is computed from logits, such as cross_entropy, and look at the op with debug().",
         )]  # fmt: skip
     return []
+
+
+def cut_off(unreached: list[str]) -> list[Finding]:
+    """Find parameters on which the loss does not depend."""
+    if not unreached:
+        return []
+    more = f" and {len(unreached) - 3} more" if len(unreached) > 3 else ""
+    return [Finding(
+        "no gradient", unreached[0].rpartition(".")[0], f"the loss does not depend on {', '.join(unreached[:3])}{more}",
+        "Use the layer in forward, with no detach(), .data or no_grad() behind it; freeze() what is not to learn.",
+    )]  # fmt: skip
 
 
 def signals(layers: list[Layer]) -> list[Finding]:
@@ -465,11 +479,11 @@ class Doctor(Callback):
         if len(self.losses) not in (1, self.steps):
             return
         with undone(state.model), np.errstate(all="ignore"):
-            layers, _ = examined(state.objective, state.current)
+            layers, _, unreached = examined(state.objective, state.current)
         first = len(self.losses) == 1
         losses = self.losses if first else smoothed(self.losses)
         self.diagnosis = Diagnosis(
-            layers, look(layers, losses, state.objective, None if first else state.optimizer), losses
+            layers, look(layers, losses, state.objective, None if first else state.optimizer, unreached), losses
         )
         if self.diagnosis.findings or not first:
             self.done = True

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..data import check_finite
-from ..graph import shape
+from ..graph import describe, shape, topological_order
 from ..losses import Loss, binary_cross_entropy, cross_entropy
 from ..nn import MLP, Linear, LogisticRegression, Module
 from ..optim import OPTIMIZERS, Optimizer, Plateau
@@ -149,6 +149,8 @@ class Run:
         self.state._save = self.save
         self.state.history.seed = self.sequence.entropy
         self.state.history.environment = environment()
+        self.strays: set[Any] | None = None  # leaves that want a gradient and that nobody trains
+        self.watching = True
         self.tally = Tally(self.metrics)
         self.done = True  # is the epoch `state.epoch` over?
 
@@ -248,6 +250,8 @@ class Run:
                 if not math.isfinite(number):
                     self.failed(batch, number)
                     return
+                if self.watching:
+                    self.warn_of_strays(loss)
                 loss.backward(retain="leaves")
                 self.good = self.before
                 optimizer.step()
@@ -335,6 +339,25 @@ class Run:
         for leaf, array in zip(self.leaves, arrays, strict=True):
             if leaf._data is not array:
                 leaf.assign(array)
+
+    def warn_of_strays(self, loss: Any) -> None:
+        """Warn of weights that are not found: leaves that two steps share, and that neither model nor optimizer has."""
+        known = {*self.leaves, *self.optimizer.parameters}
+        found = {n for n in topological_order([loss]) if n.op is None and n.requires_grad and n not in known}
+        if self.strays is None:  # what a step makes for itself is gone in the next one
+            self.strays = found
+            self.watching = bool(found)
+            return
+        self.watching = False
+        if lost := sorted(describe(n) for n in found & self.strays):
+            warnings.warn(
+                f"{', '.join(lost)}: used in {type(self.model).__name__} or its loss, but no parameter of model or "
+                "optimizer, so it is not trained. Keep it as an attribute of a module, without an underscore in "
+                "front (in lists and dicts, not in sets or functions), and make the optimizer afterwards; a constant "
+                "is Value(…, requires_grad=False).",
+                TrainingWarning,
+                stacklevel=6,
+            )
 
     def warn_if_separable(self) -> None:
         """Warn where a loss has no minimum: a linear classifier that separates its training data, without decay."""

@@ -31,6 +31,7 @@ class History(Sequence[dict[str, Any]]):
         stopped: why training ended, as a sentence.
         seed: of `fit`; the same seed gives the same result under the same environment.
         environment: versions, back end and number of threads.
+        gradients: what `plot.GradientRatios` recorded in the run, a dict for each step; empty without it.
 
     >>> history = History()
     >>> history.append({"epoch": 1, "loss": 0.7, "accuracy": 0.5})
@@ -50,6 +51,7 @@ class History(Sequence[dict[str, Any]]):
         self.seed = seed
         self.stopped = stopped
         self.environment: dict[str, Any] = {}
+        self.gradients: list[dict[str, float]] = []
 
     def append(self, row: dict[str, Any]) -> None:
         """Add a row."""

@@ -5,6 +5,7 @@ import pytest
 
 from autograd_nn.data.finding import CHECKS, Finding
 from autograd_nn.data.report import report
+from autograd_nn.data.table import clean
 
 N = 100
 RNG = np.random.default_rng(0)
@@ -34,6 +35,12 @@ CASES = [
     ({"a": put(X, [1, 2], "unknown")}, "error", "mixed", ("a",), "98 numbers with 2 of another type: 'unknown'"),
     ({"a": put(X, [1, 2], "1,5")}, "error", "decimal comma", ("a",), "such as '1,5'"),
     ({"a": ["1,5", "1.000,25"] * 50}, "error", "decimal comma", ("a",), "such as '1,5'"),
+    ({"a": [f"{v:.4f}".replace(".", ",") for v in X]}, "error", "decimal comma", ("a",), "such as '0,1257'"),
+    ({"y": [f"{v:.4f}".replace(".", ",") for v in X]}, "error", "decimal comma", ("y",), "such as '0,1257'"),
+    ({"a": [f"{1000 + i:,}" for i in range(N)]}, "error", "number as text", ("a",), "commas, such as '1,000'"),
+    ({"a": [f"{1000.5 + i:,}" for i in range(N)]}, "error", "number as text", ("a",), "signs in them, such as '1,0"),
+    ({"a": [f"{i} %" for i in range(N)]}, "error", "number as text", ("a",), "such as '0 %'"),
+    ({"a": [f"${i}.50" for i in range(N)]}, "error", "number as text", ("a",), "such as '$0.50'"),
     ({"a": RNG.choice(["red", "blue"], N)}, "warning", "text", ("a",), "2 different: 'blue', 'red'"),
     ({"a": [f"town {i % 60}" for i in range(N)]}, "warning", "many categories", ("a",), "60 different texts"),
     ({"a": RNG.choice(["red", "Red ", "blue"], N)}, "note", "spelling", ("a",), "'Red', 'red'"),
@@ -104,6 +111,19 @@ def test_columns_that_the_user_vouches_for():
     assert found({"customer_id": RNG.permutation(N)}, keep=["customer_id"]) == ()
     assert found({"a": X}, keep=["a"]) == ()
     assert found({"a": 1 - Y}, drop=["a"]) == ()
+
+
+def test_numbers_that_are_text_are_neither_names_nor_thrown_away():
+    """Nearly every cell of a measured column is different, so it must not pass for the name of its row."""
+    commas = [f"{v:.4f}".replace(".", ",") for v in X]
+    assert [f.kind for f in found({"x": commas})] == ["decimal comma"]
+    with pytest.raises(ValueError, match="'x' holds numbers with a decimal comma.*replace the commas by points"):
+        clean({"x": commas, "y": Y}, "y")
+    thousands = report({"x": [f"{1000 + i:,}" for i in range(N)], "y": Y}, "y").of("number as text")
+    assert "if they separate thousands, remove" in thousands[0].cure
+    thirds = [f"{v:.3f}".replace(".", ",") for v in RNG.uniform(0, 9, N)]  # "0,126" is no thousand
+    assert [f.kind for f in found({"a": thirds})] == ["decimal comma"]
+    assert [f.kind for f in found({"a": [f"1.2.{i}.9" for i in range(N)]})] == ["identifier"]
 
 
 def test_a_finding_reads_as_a_sentence():

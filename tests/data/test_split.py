@@ -195,3 +195,11 @@ def test_scikit_learn_is_named_where_it_is_missing(monkeypatch):
     with pytest.raises(ImportError, match=r'pip install "autograd_nn\[sklearn\]"'):
         split_rows(10, stratify=[0, 1] * 5)
     assert len(split_rows(10, rng=0)) == 2  # needs nothing
+
+
+@pytest.mark.parametrize("size", [1.0, 3.0, np.float64(1.0)])
+def test_a_fraction_of_one_is_no_row(size):
+    """Whoever writes test=1.0 means all rows, not one."""
+    with pytest.raises(ValueError, match="test wanted a fraction below 1 or a whole number of rows"):
+        split(np.arange(10), test=size)
+    assert len(split(np.arange(10), test=1)[1]) == 1

@@ -38,6 +38,14 @@ def test_residual_adds():
         Residual(wider)(x)
 
 
+def test_residual_casts_a_constant_input_as_layers_do():
+    model = Sequential(Residual(Linear(3, 3, rng=0)), Linear(3, 2, rng=1))  # float32; NumPy's arrays are float64
+    x = np.arange(6.0).reshape(2, 3)
+    assert model(x).dtype == np.float32
+    assert np.array_equal(model(x).data, model(x.astype(np.float32)).data)
+    assert np.array_equal(model(x.tolist()).data, model(x).data)
+
+
 def test_append_refuses_what_is_no_layer():
     model = Sequential(Linear(1, 1))
     with pytest.raises(TypeError, match="wanted modules or functions, got int"):

@@ -79,6 +79,12 @@ def test_buffers_are_part_of_the_state_and_not_trained():
     assert not model.count.requires_grad
 
 
+@pytest.mark.parametrize("state", [None, [1.0], "file.safetensors"])
+def test_load_state_dict_wants_arrays_by_path(state):
+    with pytest.raises(TypeError, match=r"wanted arrays by path, as state_dict\(\) returns, got"):
+        Linear(2, 1, rng=0).load_state_dict(state)
+
+
 def test_load_state_dict_lists_every_mismatch_and_changes_nothing():
     model = MLP([4, 5, 2], rng=0)
     before = model.state_dict()

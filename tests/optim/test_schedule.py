@@ -153,6 +153,8 @@ def test_plateau_goes_on_from_its_state():
         (lambda: CosineDecay(0.1, 2.5), "steps wanted a whole number"),
         (lambda: OneCycle(0.1, 3), "more than one step of rise"),
         (lambda: Plateau(0.1, mode="low"), "mode='min'"),
+        (lambda: Plateau(0.1, patience=-1), "patience as a whole number of updates, 0 or more, got -1"),
+        (lambda: Plateau(0.1, cooldown=1.5), "cooldown as a whole number of updates, 0 or more, got 1.5"),
         (lambda: WarmUp(-0.1, 3), "after wanted"),
     ],
 )

@@ -109,6 +109,30 @@ def test_an_exploding_gradient_without_an_exploding_signal():
     assert "exploding gradient" in found.problems and "clip_norm" in repr(found)
 
 
+class Apart(nn.Module):
+    """One part is cut off, another one is not used."""
+
+    def __init__(self):
+        self.cut, self.used, self.idle = nn.Linear(2, 2, rng=0), nn.Linear(2, 2, rng=1), nn.Linear(2, 2, rng=2)
+
+    def forward(self, x):
+        return self.used(self.cut(x).detach())
+
+
+def test_parameters_that_the_loss_does_not_reach():
+    model = Apart()
+    found = diagnose(model, (X, Y), "cross_entropy")
+    (finding,) = (f for f in found.findings if f.problem == "no gradient")
+    assert finding.layer == "cut" and "cut.weight, cut.bias, idle.weight and 1 more" in finding.evidence
+    assert "detach()" in finding.cure and "freeze()" in finding.cure
+    model.cut.freeze()  # meant so
+    model.idle.freeze()
+    assert "no gradient" not in diagnose(model, (X, Y), "cross_entropy").problems
+    train = Apart()
+    with pytest.warns(TrainingWarning, match="no gradient at cut"):
+        fit(train, (X, Y), "cross_entropy", momentum(train), callbacks=Doctor(), progress=False)
+
+
 @pytest.mark.parametrize("rate", [100.0, 1e4])
 def test_a_learning_rate_that_is_too_large(rate):
     model = nn.MLP([2, 16, 2], rng=0)

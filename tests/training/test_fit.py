@@ -813,6 +813,46 @@ def test_frozen_and_foreign_parameters():
     assert np.abs(model.b.weight.grad).max() < 10 * first
 
 
+class Secret(nn.Module):
+    """Weights where nobody looks for them."""
+
+    def __init__(self, where):
+        weight = Value(np.ones((3, 3), np.float32), name="secret")
+        self.out = nn.Linear(3, 2, rng=0)
+        if where == "private":
+            self._weight = weight
+        elif where == "set":
+            self.weights = {weight}
+        self.times = lambda x: x @ weight
+
+    def forward(self, x):
+        return self.out(self.times(x.astype(np.float32)))
+
+
+@pytest.mark.parametrize("where", ["private", "set", "function"])
+def test_weights_that_are_not_found_are_a_warning(where):
+    model = Secret(where)
+    with pytest.warns(TrainingWarning, match="'secret' of shape .* used in Secret .* so it is not trained") as caught:
+        fit(model, (X, Y), "cross_entropy", epochs=3, progress=False)
+    assert len(caught) == 1
+    weight = model.times.__closure__[0].cell_contents
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        optimizer = optim.Adam([*model.parameters(), weight])  # found after all
+        fit(model, (X, Y), "cross_entropy", optimizer, epochs=3, progress=False)
+        weight.requires_grad_(False)  # a constant
+        fit(model, (X, Y), "cross_entropy", epochs=3, progress=False)
+
+
+def test_values_that_a_step_makes_for_itself_are_no_weights():
+    def loss(z, y):
+        return losses.cross_entropy(z * Value(np.float32(1.0)), y)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train(loss=loss)
+
+
 # --- data that can be separated ---------------------------------------------------------------------------------------
 
 
