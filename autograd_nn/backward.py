@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from .graph import Node, converted, describe, dtype, modes, read_only, shape, to
 from .op import ITEM, Op
 from .ops.shape import cast, sum_to
 
-__all__ = ["backward", "cotangents", "walk"]
+__all__ = ["Contribution", "backward", "contributions", "cotangents", "walk"]
 
 _accumulating = threading.Lock()
 
@@ -61,6 +61,7 @@ def cotangents(
         came = f"{len(seeds)} of them" if isinstance(seeds, (list, tuple)) else type(seeds).__name__
         raise ValueError(f"cotangents: seeds wanted a list with one for each of {len(outputs)} outputs, got {came}.")
     seeds = [check_seed(output, seed) for output, seed in zip(outputs, seeds, strict=True)]
+    create_graph = create_graph or is_recorded()
     table = walk(outputs, seeds, inputs, create_graph=create_graph, since=since)
     return [table.get(node) for node in inputs]
 
@@ -83,6 +84,9 @@ def backward(output: Node, seed: Any = None, *, retain: str = "all") -> None:
         raise ValueError(f"backward wanted retain='all' or retain='leaves', got {retain!r}.")
     if not output.requires_grad:
         raise ValueError(why_no_gradient(output))
+    if is_recorded():
+        modes.current.recorder.backward(output, seed)  # type: ignore[union-attr]
+        return
     if isinstance(seed, Node):
         seed = seed._data
     table = walk([output], [check_seed(output, seed)], release=retain == "leaves")
@@ -95,6 +99,67 @@ def backward(output: Node, seed: Any = None, *, retain: str = "all") -> None:
                 table.update([(node, node._grad + table[node]) for node in again])  # what can fail, before any change
         for node, g in table.items():
             node._grad = g
+
+
+def is_recorded() -> bool:
+    """Is a function being recorded, to be compiled? Then cotangents are nodes."""
+    return modes.current is not None and modes.current.recorder is not None
+
+
+class Contribution(NamedTuple):
+    """One product of the chain rule: what a node passes on to one of its operands.
+
+    Attributes:
+        child: the node whose op's rule made it.
+        upstream: the cotangent of `child`, which was passed to the rule.
+        position: the operand's position among the op's arguments.
+        parent: the operand.
+        value: the product, of the operand's shape; for one result of an op that returns several, of that result's.
+    """
+
+    child: Node
+    upstream: Any
+    position: int
+    parent: Node
+    value: Any
+
+
+def contributions(output: Node, seed: Any = None) -> tuple[list[Contribution], dict[Node, Any]]:
+    """Return every product of the chain rule of a backward pass, in the order in which they are computed.
+
+    The pass is the one that `backward` makes, hooks included, except that no `.grad` changes and the graph stays. What
+    arrives at a node from several children is added: its cotangent is the sum of the contributions to it.
+
+    Args:
+        output: a scalar, or an array with a `seed`.
+        seed: cotangent of the output, of its shape; 1 for a scalar.
+
+    Returns:
+        The contributions, and the cotangent of each node on the way, which a first `backward()` writes to `.grad`.
+
+    Raises:
+        ValueError: as `backward` does.
+
+    >>> from autograd_nn import Value
+    >>> x = Value(3.0, name="x")
+    >>> made, total = contributions(x * x + x)
+    >>> [(c.child.op.name, c.upstream, c.parent.name, c.value) for c in made]
+    [('add', 1.0, None, 1.0), ('add', 1.0, 'x', 1.0), ('mul', 1.0, 'x', 3.0), ('mul', 1.0, 'x', 3.0)]
+    >>> total[x], x.grad is None
+    (7.0, True)
+    """
+    if not output.requires_grad:
+        raise ValueError(why_no_gradient(output))
+    seed = check_seed(output, seed._data if isinstance(seed, Node) else seed)
+    made: list[Contribution] = []
+
+    def observe(child: Node, upstream: Any, position: int, value: Any) -> None:
+        made.append(Contribution(child, upstream, position, child.parents[position], value))
+
+    table = walk([output], [seed], observe=observe)
+    if not any(node.op is None for node in table):
+        raise ValueError(why_no_gradient(output))
+    return made, table
 
 
 def walk(
@@ -185,6 +250,8 @@ def walk(
                     except ArithmeticError:  # Python's floats raise where IEEE has inf or nan: ask NumPy's
                         c = rule(*[np.float64(a) if type(a) is float else a for a in (g, ans, *args)], **attrs)
                 if op is ITEM:
+                    if observe is not None:
+                        observe(node, g, position, c)
                     table[p] = place(table.get(p), attrs["index"], c, len(p._data))
                     continue
                 data = p._data

@@ -25,6 +25,8 @@ from typing import Any
 
 import numpy as np
 
+import autograd_nn  # of which the playground is imported when it is opened
+
 from . import __version__, data
 from .data.frame import Column, columns_of
 from .data.transform import short
@@ -33,6 +35,7 @@ from .functions import sigmoid, softmax
 from .nn import MLP, Module, SoftmaxClassifier, architecture
 from .optim import AdamW
 from .report import Result, page, score, visible
+from .report.run import described
 from .saving import Saved, load, save, write_atomically
 from .training import METRICS, EarlyStopping, History, confusion_matrix, fit
 from .training import predict as outputs_of
@@ -179,6 +182,12 @@ def parser() -> argparse.ArgumentParser:
     p = command("export", export, EXPORT, EXPORT_EXAMPLES)
     p.add_argument("model", help="file that train wrote")
     p.add_argument("--to", required=True, metavar="FILE", help="file to write: its name ends in .onnx or in .py")
+
+    p = command("playground", playground, PLAYGROUND, PLAYGROUND_EXAMPLES)
+    p.add_argument("--data", metavar="FILE", help="CSV file with two columns of numbers and a target")
+    p.add_argument("--target", metavar="COLUMN", help="its column to predict (the last one that can be, if left out)")
+    p.add_argument("--port", type=port, help="of the page's address (default 8642, or any that is free)")
+    p.add_argument("--no-browser", action="store_true", help="do not open the page, only print its address")
     return top
 
 
@@ -249,6 +258,7 @@ count = checked(int, "a whole number, 1 or more", lambda n: n >= 1)
 seed = checked(int, "a whole number, 0 or more", lambda n: n >= 0)
 positive = checked(float, "a number above 0", lambda n: 0 < n < math.inf)
 not_negative = checked(float, "a number, 0 or more", lambda n: 0 <= n < math.inf)
+port = checked(int, "a number from 1 to 65535, or 0 for any that is free", lambda n: 0 <= n <= 65535)
 delimiter = checked(str, "one character", lambda word: len(word) == 1)
 
 
@@ -465,9 +475,10 @@ class Training:
         """Return what a `Result` shows of the test."""
         x, y = self.test
         outputs = outputs_of(self.model, x)
+        shown = described(self.model, x[:1])
         if self.classes is None:
-            return {"observed": y, "predicted": outputs[:, 0], "unit": str(self.args.target)}
-        return {"confusion": confusion_matrix(outputs, y), "labels": [str(label) for label in self.classes]}
+            return {**shown, "observed": y, "predicted": outputs[:, 0], "unit": str(self.args.target)}
+        return {**shown, "confusion": confusion_matrix(outputs, y), "labels": [str(label) for label in self.classes]}
 
 
 def lined_up(rows: list[list[str]]) -> str:
@@ -720,6 +731,17 @@ def export(args: argparse.Namespace) -> int:
     return 0
 
 
+# playground
+
+
+def playground(args: argparse.Namespace) -> int:
+    """Serve the page until it, or Ctrl-C, ends it: which is how it is meant to end, hence code 0."""
+    autograd_nn.playground.serve(
+        port=args.port, browser=not args.no_browser, data=args.data, target=args.target, say=say
+    )
+    return 0
+
+
 # files
 
 
@@ -758,6 +780,7 @@ examples:
   autograd-nn predict flowers.safetensors new.csv
   autograd-nn inspect flowers.safetensors
   autograd-nn export flowers.safetensors --to flowers.py
+  autograd-nn playground
 
 autograd-nn COMMAND --help says more about each. Exit codes: 0 good; 1 failed, with a
 sentence that says what to do; 2 wrong usage; 130 interrupted; 141 the output was closed.
@@ -797,4 +820,15 @@ EXPORT_EXAMPLES = """\
 examples:
   autograd-nn export flowers.safetensors --to flowers.py
   autograd-nn export flowers.safetensors --to flowers.onnx
+"""
+PLAYGROUND = """\
+Open a page on which a network learns while you watch: choose data (or your CSV file),
+features, layers, initialization and optimizer, and see the boundary, every neuron, the
+gradients and the losses. The page gives the Python program that comes to the same
+numbers. It is served to this computer only; Ctrl-C, or the page's End, ends it."""
+PLAYGROUND_EXAMPLES = """\
+examples:
+  autograd-nn playground
+  autograd-nn playground --data flowers.csv --target kind
+  autograd-nn playground --no-browser
 """

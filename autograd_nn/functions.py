@@ -8,12 +8,12 @@ a linear map (in_features, out_features), filters (filters, channels, height, wi
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from .graph import Node, dtype, shape
+from .graph import Node, dtype, modes, shape
 from .losses import (
     binary_cross_entropy,
     class_numbers,
@@ -207,9 +207,15 @@ def dropout(x: Any, p: float, rng: int | np.random.Generator) -> Any:
         )
     if p == 0.0:
         return x
-    kept = np.random.default_rng(rng).random(shape(x)) >= p
+    kept = drawn(lambda: np.random.default_rng(rng).random(shape(x))) >= p
     kind = dtype(x) if dtype(x).kind in "fc" else np.dtype(float)
     return mul(x, (kept / (1.0 - p)).astype(kind))
+
+
+def drawn(draw: Callable[[], np.ndarray]) -> Any:
+    """Return random numbers; a function that is being recorded draws afresh whenever it is called."""
+    recorder = None if modes.current is None else modes.current.recorder
+    return draw() if recorder is None else recorder.host(draw)
 
 
 # activations made of others

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from .op import Op
     from .visualize.drawing import Drawing
+    from .visualize.explain import Explanation
+    from .visualize.explorer.explorer import Explorer
 
 __all__ = ["Edge", "Graph", "Node", "no_grad", "name_scope", "topological_order"]
 
@@ -148,8 +150,10 @@ class Node:
 
     interpreter: ClassVar[Callable[..., Any] | None] = None
     """A subclass may take over how ops apply to its nodes: called with (op, args, attrs). Tracers such as vmap do."""
-    level: ClassVar[int] = 0
+    level: ClassVar[float] = 0
     """Among operands of several node types the highest level decides."""
+    is_array: ClassVar[bool] = False
+    """Does it stand for a plain array or number, while a function is recorded? Then layers cast it like one."""
 
     @classmethod
     def leaf(cls, data: Any, *, requires_grad: bool = False, name: str | None = None) -> Self:
@@ -180,12 +184,15 @@ class Node:
         Raises:
             ValueError: on assignment, if the node is not a leaf or the shape differs.
         """
+        mode = modes.current
+        if mode is not None and mode.recorder is not None:
+            return mode.recorder.data(self)
         data = self._data
         if type(data) is np.ndarray:  # what `read_only` does, without the call: every update of a parameter reads this
             view = data.view(ReadOnlyArray)
             view.setflags(write=False)
             return view
-        return read_only(data)
+        return data if type(data) is float else read_only(data)
 
     @data.setter
     def data(self, new: Any) -> None:
@@ -194,6 +201,10 @@ class Node:
                 f"cannot assign to .data of {describe(self)}: it was computed by {self.op.name!r}, and its children "
                 "would keep the old number. Assign to a leaf, or start a new leaf: Value(array)."
             )
+        mode = modes.current
+        if mode is not None and mode.recorder is not None:
+            mode.recorder.assign(self, new)
+            return
         old = self._data
         if type(new) is np.ndarray is type(old) and new.shape == old.shape and new.dtype == old.dtype:
             self.assign(new.copy())
@@ -221,11 +232,14 @@ class Node:
 
     def assign(self, array: Any) -> None:
         """Replace a leaf's data by an array that the leaf may keep: no copy, no check. For optimizers."""
+        mode = modes.current
+        if mode is not None and mode.recorder is not None:
+            mode.recorder.assign(self, array)
+            return
         # First the data, then the serial: a reader in between errs towards "stale", never towards silence.
         self._data = array
         self.serial = next(clock)
         self.source = None
-        mode = modes.current
         if mode is not None and mode.observer is not None:
             mode.observer.created(self)
 
@@ -238,11 +252,18 @@ class Node:
         Raises:
             ValueError: on assignment of another shape.
         """
+        mode = modes.current
+        if mode is not None and mode.recorder is not None:
+            return mode.recorder.grad(self)
         grad = self._grad
         return grad if self.op is None else read_only(grad)
 
     @grad.setter
     def grad(self, new: Any) -> None:
+        mode = modes.current
+        if mode is not None and mode.recorder is not None:
+            mode.recorder.set_grad(self, new)
+            return
         if new is None or new is self._grad:
             self._grad = new
             return
@@ -283,6 +304,12 @@ class Node:
 
         def draw(self, **options: Any) -> Drawing: ...  # noqa: D102  (documented where it is set)
         def to_dot(self, **options: Any) -> str: ...  # noqa: D102
+        def to_svg(self, **options: Any) -> str: ...  # noqa: D102
+        def to_mermaid(self, **options: Any) -> str: ...  # noqa: D102
+        def to_html(self, **options: Any) -> str: ...  # noqa: D102
+        def explore(self, **options: Any) -> Explorer: ...  # noqa: D102
+        def save(self, path: str | PathLike[str], **options: Any) -> Path: ...  # noqa: D102
+        def explain(self, leaf: Node, **options: Any) -> Explanation: ...  # noqa: D102
         def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any] | None: ...
 
 
@@ -338,6 +365,7 @@ class Mode(NamedTuple):
     observer: Any = None  # told of new nodes, assigned leaves and backward passes: see debug.Observer
     trace: int = 0  # how many transforms are tracing: results inside an outer trace stay nodes
     since: int = 0  # when the outermost derivative that is under way began; 0 outside of all
+    recorder: Any = None  # takes over what ops, assignments and backward passes do: see compiler.recorder
 
 
 USUAL = Mode()
@@ -483,5 +511,9 @@ class Graph:
 
         def draw(self, **options: Any) -> Drawing: ...  # noqa: D102  (documented where it is set)
         def to_dot(self, **options: Any) -> str: ...  # noqa: D102
+        def to_svg(self, **options: Any) -> str: ...  # noqa: D102
+        def to_mermaid(self, **options: Any) -> str: ...  # noqa: D102
+        def to_html(self, **options: Any) -> str: ...  # noqa: D102
+        def explore(self, **options: Any) -> Explorer: ...  # noqa: D102
         def save(self, path: str | PathLike[str], **options: Any) -> Path: ...  # noqa: D102
         def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]: ...

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .graph import Node, dtype, shape
+from .graph import Node, dtype, modes, shape
 from .ops.activation import cross_entropy as cross_entropy_of_labels
 from .ops.activation import log_softmax
 from .ops.arithmetic import mul, square, subtract
@@ -27,7 +27,7 @@ from .ops.elementary import absolute, exp, log, relu
 from .ops.indexing import take, take_along_axis
 from .ops.reduction import mean
 from .ops.reduction import sum as sum_over
-from .ops.shape import expand_dims, reshape, squeeze
+from .ops.shape import cast, expand_dims, reshape, squeeze
 from .ops.special import softplus
 
 __all__ = [
@@ -538,14 +538,16 @@ def check_weights(called: str, name: str, weight: Any, like: Any) -> Any:
 
 def labels_as(x: Any, like: Any) -> Any:
     """Return constants in the dtype of what they are computed with, so that float32 stays float32."""
+    wanted = dtype(like) if dtype(like).kind == "f" else np.dtype(float)
     if isinstance(x, Node):
-        return x
-    return np.asarray(x, dtype(like) if dtype(like).kind == "f" else float)
+        return cast(x, dtype=wanted.name) if x.is_array and x.dtype != wanted else x
+    return np.asarray(x, wanted)
 
 
 def whole_as(x: Any, like: Any) -> Any:
     """Return arrays of integers in the dtype of what they are computed with: int64 would make float32 float64."""
-    return labels_as(x, like) if shape(x) and not isinstance(x, Node) and dtype(x).kind in "iu" else x
+    constant = not isinstance(x, Node) or x.is_array
+    return labels_as(x, like) if shape(x) and constant and dtype(x).kind in "iu" else x
 
 
 def as_operand(x: Any) -> Any:
@@ -560,7 +562,9 @@ def numbers(x: Any) -> np.ndarray | None:
 
 
 def holds(test: Callable[[Any], Any], x: Any) -> bool:
-    """Do all numbers pass a test? Yes, if there are none to look at."""
+    """Do all numbers pass a test? Yes, if there are none to look at. What is recorded will be tested at each call."""
+    if isinstance(x, Node) and modes.current is not None and modes.current.recorder is not None:
+        return modes.current.recorder.require(test, x)
     data = numbers(x)
     return data is None or bool(np.all(test(data)))
 

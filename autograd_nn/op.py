@@ -228,6 +228,9 @@ class Op:
             return self.compute(*args, **attrs)
         if cls.interpreter is not None:
             return cls.interpreter(self, args, attrs)
+        mode = modes.current
+        if mode is not None and mode.recorder is not None:
+            return mode.recorder.apply(self, args, attrs)
         for key, value in attrs.items():
             if type(value) not in PLAIN:
                 if isinstance(value, Node):
@@ -236,7 +239,6 @@ class Op:
                         f"{describe(value)}. Write {key}=int(v), float(v) or v.data."
                     )
                 attrs[key] = plain(value)
-        mode = modes.current
         if mode is not None and not mode.recording:
             out = self.compute(*[a._data if isinstance(a, Node) else constant_data(self, a) for a in args], **attrs)
             return tuple(map(cls.leaf, out)) if self.results else cls.leaf(out)
@@ -281,7 +283,7 @@ class Op:
         """
         cls: Any = type(x)
         mode = modes.current
-        plain = mode is None or (mode.observer is None and mode.recording)  # a scope costs next to nothing
+        plain = mode is None or (mode.observer is None and mode.recording and mode.recorder is None)
         if plain and type(x._data) is float and cls.interpreter is None:
             if type(y) is cls:
                 parents = (x, y)

@@ -179,7 +179,9 @@ def tracing() -> Iterator[bool]:
 def lifted(*trees: Any) -> bool:
     """Are results Values: because of a Value among these, or of a transform around this one?"""
     current = modes.current
-    return (current is not None and current.trace > 1) or any(isinstance(x, Node) for x in nested.leaves(trees))
+    if current is not None and (current.trace > 1 or current.recorder is not None):
+        return True
+    return any(isinstance(x, Node) for x in nested.leaves(trees))
 
 
 def fresh(x: Any, what: str = "grad") -> Node:

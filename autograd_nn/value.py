@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from .backward import backward
+from .backward import Contribution, backward, contributions
 from .graph import Node, describe, modes
 from .numpy_protocol import array_function, array_ufunc
 from .op import UNMASK
@@ -56,6 +56,8 @@ class Value(Node):
         copy: bool = True,
     ) -> None:
         self._start(leaf_data(x, dtype, requires_grad, copy), requires_grad, name)
+        if modes.current is not None and modes.current.recorder is not None:
+            modes.current.recorder.adopt(self, x)
 
     # differentiation
 
@@ -66,13 +68,20 @@ class Value(Node):
         """
         backward(self, seed, retain=retain)
 
+    def contributions(self, seed: Any = None) -> tuple[list[Contribution], dict[Node, Any]]:
+        """Return every product of the chain rule of a backward pass from here, and the sums; no `.grad` changes.
+
+        See `autograd_nn.backward.contributions`. What pictures and `explain` read.
+        """
+        return contributions(self, seed)
+
     def detach(self) -> Self:
         """Return a leaf with the same data that requires no gradient; nothing flows back through it."""
         return type(self).leaf(self._data, name=self.name)
 
     def zero_grad(self) -> None:
         """Forget the gradient: `.grad` is None again."""
-        self._grad = None
+        self.grad = None
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Switch whether a derivative with respect to this leaf is wanted, and return it.
@@ -585,7 +594,7 @@ def zero_grad(*values: Value) -> None:
         if not isinstance(value, Node):
             spread = ": write zero_grad(*parameters), with a star" if isinstance(value, (list, tuple)) else ""
             raise TypeError(f"zero_grad wanted Values, got {type(value).__name__}{spread}.")
-        value._grad = None
+        value.grad = None
 
 
 def refuse_constant(v: Node, what: str = "") -> None:

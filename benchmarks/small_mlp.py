@@ -48,6 +48,30 @@ def ours(retain: str = "all") -> Step:
     return step
 
 
+def compiled() -> Step:
+    """The same step, recorded once."""
+    from autograd_nn import Value, compile, zero_grad
+    from autograd_nn.functions import cross_entropy, linear, relu
+
+    x, labels, arrays = data()
+    w1, b1, w2, b2 = parameters = [Value(p) for p in arrays]
+
+    @compile
+    def train(x: Any, labels: Any, rate: float) -> Any:
+        loss = cross_entropy(linear(relu(linear(x, w1, b1)), w2, b2), labels)
+        zero_grad(*parameters)
+        loss.backward()
+        for p in parameters:
+            p.data = p.data - rate * p.grad
+        return loss
+
+    def step() -> Any:
+        loss = train(x, labels, LEARNING_RATE)
+        return [loss.data, *(p.data for p in parameters)]
+
+    return step
+
+
 def torch(update: str) -> Step:
     """PyTorch, with its optimizer or with the update by hand."""
     import torch
@@ -160,6 +184,7 @@ def run(*, quick: bool) -> Result:
         {
             "autograd_nn": ours,
             "autograd_nn, backward(retain='leaves')": lambda: ours("leaves"),
+            "autograd_nn, compile": compiled,
             "torch eager, optim.SGD": lambda: torch("optimizer"),
             "torch eager, update by hand": lambda: torch("by hand"),
             "HIPS autograd": autograd,

@@ -39,7 +39,7 @@ def duration(seconds: float) -> str:
     for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")):
         if seconds >= factor or unit == "ns":
             value = seconds / factor
-            return f"{value:.3g} {unit}" if value >= 100 else f"{value:#.3g} {unit}"
+            return f"{value:.0f} {unit}" if value >= 100 else f"{value:#.3g} {unit}"
     raise ValueError(seconds)
 
 

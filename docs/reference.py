@@ -16,6 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 from sphinx.pycode import ModuleAnalyzer
 
 import autograd_nn
@@ -48,6 +50,7 @@ FOR_USERS = (
     "autograd_nn.numpy.linalg",
     "autograd_nn.numpy.random",
     "autograd_nn.optim",
+    "autograd_nn.plot",
     "autograd_nn.saving",
     "autograd_nn.sklearn",
     "autograd_nn.testing",
@@ -67,6 +70,7 @@ def write(folder: Path) -> None:
     pages["ops.rst"] = op_page()
     folder.mkdir(exist_ok=True)
     draw_examples(folder)
+    draw_plots(folder)
     for old in folder.glob("*.rst"):
         if old.name not in pages:
             old.unlink()
@@ -235,6 +239,32 @@ def draw_examples(folder: Path) -> None:
             except RenderError as error:
                 picture = f"(No picture here: {escape(str(error))})\n"
             (folder / f"{name}.inc").write_text(picture, encoding="utf-8")
+
+
+PLOT = re.compile(r"<!-- plot: (?P<name>\w+), (?P<alt>[^\n]+?) -->\n```python\n(?P<code>.*?)```", re.DOTALL)
+
+
+def draw_plots(folder: Path) -> None:
+    """Run the code that a page marks as a plot's, and keep what it leaves: an `ax`, a `figure`, or a `film`.
+
+    The marked blocks of a page share their names. A film goes into the page itself, with a still picture for readers
+    who want no motion.
+    """
+    with mpl.rc_context({"svg.hashsalt": "autograd_nn"}):
+        for page in sorted(folder.parent.glob("*.md")):
+            names: dict[str, Any] = {}
+            for found in PLOT.finditer(page.read_text(encoding="utf-8")):
+                exec(found["code"], names)  # noqa: S102  (our own page)
+                if "film" in names:
+                    film = folder / f"{found['name']}.html"
+                    film.write_text(names.pop("film")._repr_html_(), encoding="utf-8")
+                    picture = f".. raw:: html\n   :file: {film.name}\n"  # a path from here, not from the page
+                else:
+                    figure = names.pop("figure") if "figure" in names else names.pop("ax").figure
+                    figure.savefig(folder / f"{found['name']}.svg", metadata={"Date": None}, dpi=200)
+                    picture = f".. image:: generated/{found['name']}.svg\n   :alt: {found['alt']}\n"
+                (folder / f"{found['name']}.inc").write_text(picture, encoding="utf-8")
+                plt.close("all")
 
 
 def of_another_library(name: str) -> bool:

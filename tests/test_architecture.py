@@ -40,11 +40,13 @@ LAYERS = (
     ("cli", "playground", "report", "plot", "pytest_plugin", "__main__"),
 )
 # These read the graph and nothing else, whatever their layer; the package itself registers `visualize` lazily.
-GRAPH_ONLY = ("visualize", "compiler.passes", "compiler.memory", "compiler.plan")
+GRAPH_ONLY = ("visualize", "compiler.program", "compiler.passes", "compiler.memory", "compiler.numpy_plan")
 # Imports under `if TYPE_CHECKING` that point up: an annotation, nothing happens at run time.
 ANNOTATIONS = {
     ("graph", "op"): "Node.op is an Op; the graph never calls it",
     ("graph", "visualize.drawing"): "what draw() returns; the package sets the method",
+    ("graph", "visualize.explain"): "what explain() returns; the package sets the method",
+    ("graph", "visualize.explorer.explorer"): "what explore() returns; the package sets the method",
 }
 # Derivative rules live in ops/. The exceptions, with the reason.
 RULES_ELSEWHERE = {

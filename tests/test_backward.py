@@ -9,8 +9,8 @@ import weakref
 import numpy as np
 import pytest
 
-from autograd_nn import Value, cotangents, custom_vjp, no_grad, op
-from autograd_nn.backward import walk
+from autograd_nn import Graph, Value, cotangents, custom_vjp, no_grad, op
+from autograd_nn.backward import contributions, walk
 from autograd_nn.op import OPS
 
 
@@ -613,3 +613,43 @@ def test_leaves_do_not_share_what_a_rule_returns_twice_or_keeps():
     x.zero_grad()
     y.backward()
     assert x.grad.tolist() == [2.0, 4.0]
+
+
+def test_contributions_are_what_backward_adds():
+    x, w = Value(3.0, name="x"), Value([1.0, 2.0], name="w")
+    y = (x * w + x).sum()
+    made, total = contributions(y)
+    assert x.grad is None
+    y.backward()
+    assert {node: np.asarray(g).tolist() for node, g in total.items()} == {
+        node: np.asarray(node.grad).tolist() for node in Graph.of(y).nodes
+    }
+    assert [c.value for c in made if c.parent is x] == [2.0, 3.0]
+    assert all(c.child.parents[c.position] is c.parent for c in made)
+    assert np.array_equal(total[w], [3.0, 3.0])
+    made, total = y.contributions(2.0)
+    assert total[x] == 10.0
+    assert x.grad == 5.0
+
+
+def test_contributions_of_several_results():
+    x = Value(np.eye(2), name="x")
+    q, r = np.linalg.qr(x)
+    made, _ = contributions((q * r).sum())
+    items = [c for c in made if c.child.op.name == "item"]
+    assert len(items) == 2
+    assert all(c.value.shape == (2, 2) for c in items)
+
+
+def test_contributions_refuse_what_backward_refuses():
+    x = Value([1.0, 2.0], name="x")
+    with pytest.raises(ValueError, match="wanted a scalar"):
+        contributions(x * 2.0)
+    loss = (x * 2.0).sum()
+    loss.backward(retain="leaves")
+    with pytest.raises(ValueError, match="took it apart"):
+        contributions(loss)
+    with pytest.raises(ValueError, match="depends on nothing that requires grad"):
+        contributions(Value(1.0, requires_grad=False) * 2.0)
+    with pytest.raises(ValueError, match="has no derivative"):
+        contributions(np.argmax(x) * 1.0)

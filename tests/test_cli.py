@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tomllib
+import webbrowser
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from autograd_nn import cli, nn
 from autograd_nn.cli import main
 from autograd_nn.data import Passport, clean, read_csv
 from autograd_nn.data.frame import columns_of
+from autograd_nn.playground import Playground
 from autograd_nn.saving import load, save
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -250,8 +252,10 @@ def test_the_commands_of_the_page_work(capsys):
         assert Path(file).stat().st_size, file
 
 
-@pytest.mark.parametrize("command", ["", "train", "predict", "inspect", "export"])
-def test_the_examples_of_the_help_work(command, capsys):
+@pytest.mark.parametrize("command", ["", "train", "predict", "inspect", "export", "playground"])
+def test_the_examples_of_the_help_work(command, capsys, monkeypatch):
+    monkeypatch.setattr(Playground, "serve_until_ended", lambda self: None)  # as if it were ended at once
+    monkeypatch.setattr(webbrowser, "open", lambda url: True)
     assert main([*command.split(), "--help"]) == 0
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) < 110
@@ -261,7 +265,7 @@ def test_the_examples_of_the_help_work(command, capsys):
     rows = [[float(petal), color, kind, 2 * float(petal) + 1] for petal, _, color, kind in map(list, lines())]
     write("flowers.csv", rows, ["petal", "color", "kind", "length"])
     write("new.csv", rows, ["petal", "color", "kind", "length"])
-    if command not in ("", "train"):
+    if command not in ("", "train", "playground"):
         assert main(["train", "flowers.csv", "--target", "kind", "--force", *QUICK]) == 0
     for line in examples:
         extra = ["--force", *QUICK] if line.startswith("train") else []

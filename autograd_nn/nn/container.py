@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Node, dtype, shape
+from ..ops.shape import cast
 from .module import Module
 
 __all__ = ["Residual", "Sequential"]
@@ -107,4 +108,6 @@ class Residual(Module):
 
 def constant_like(x: Any, y: Any) -> Any:
     """Return a constant in the dtype of a Value that it meets, as every layer does it; anything else as it is."""
-    return np.asarray(x, dtype(y)) if isinstance(y, Node) and not isinstance(x, Node) else x
+    if isinstance(x, Node):
+        return cast(x, dtype=dtype(y).name) if x.is_array and x.dtype != dtype(y) else x
+    return np.asarray(x, dtype(y)) if isinstance(y, Node) else x

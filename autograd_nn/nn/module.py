@@ -13,9 +13,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..graph import Mode, Node, describe, modes, nested_scope
+from ..graph import Graph, Mode, Node, describe, modes, nested_scope
+from ..ops.shape import cast
 from ..value import Value
-from .summary import Summary, summarize
+from .summary import Summary, examples, recorded, summarize
 
 __all__ = ["Module"]
 
@@ -68,14 +69,16 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return `forward` of the arguments; what it records has the module's scope."""
         outer = modes.current
+        if outer is not None and outer.recorder is not None:
+            outer.recorder.enter(self)
         if not self._is_root and (outer is None or outer.scope is None):
             self.label()
         cached = self._modes  # one read: another thread may set it
         if cached is None or cached[0] is not outer:
             scope = nested_scope(outer, self._label or type(self).__name__.lower())
             cached = outer, (outer or Mode())._replace(scope=scope)
-            if outer is None or (outer.observer is None and not outer.trace):  # those live for a while only
-                self._modes = cached
+            if outer is None or (outer.observer is None and outer.recorder is None and not outer.trace):
+                self._modes = cached  # the others live for a while only
         modes.current = cached[1]
         try:
             return self.forward(*args, **kwargs)
@@ -318,6 +321,24 @@ class Module:
         """
         return summarize(self, *inputs)
 
+    def draw(self, *inputs: Any, **options: Any) -> Any:
+        """Draw the graph of what the model computes, found by running it once: its modules are the frames.
+
+        It runs in the mode that it is in; buffers and random generators are put back, and no gradient is touched.
+
+        Args:
+            *inputs: for each input an example, or the shape of a batch: see `summary`.
+            **options: see `autograd_nn.visualize.draw`; ``depth=1`` shows each layer as one box.
+
+        Raises:
+            TypeError: if there is no input, or nothing that depends on a parameter was recorded.
+
+        >>> from autograd_nn import nn
+        >>> nn.MLP([4, 8, 2], rng=0).draw((1, 4), depth=1)
+        Drawing(graph of #8: 8 nodes, 5 of them leaves)
+        """
+        return Graph.of(*recorded("draw", self, examples("draw", self, inputs))).draw(**options)
+
     def zoom(self) -> Any:
         """Return the scalar twin: a copy in which every weight, product and sum is a `Value` of one number.
 
@@ -390,6 +411,8 @@ class Module:
         wanted = self.dtype  # type: ignore[attr-defined]  # of every layer that calls this
         if isinstance(x, Node):
             if x.dtype != wanted:
+                if x.is_array and x.dtype.kind in "biuf":
+                    return cast(x, dtype=wanted.name)
                 raise TypeError(
                     f"{type(self).__name__} has parameters of {wanted}, and its input is a {describe(x)} of {x.dtype}: "
                     f"write x.astype(np.{wanted}), or model.astype(np.{x.dtype}) for a model of that precision."

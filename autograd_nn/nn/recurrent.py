@@ -15,6 +15,7 @@ import numpy as np
 
 from ..functions import linear
 from ..graph import Node, dtype, shape
+from ..losses import holds, span
 from ..ops.comparison import less, where
 from ..ops.indexing import index
 from ..ops.recurrence import gru_gates, lstm_gates
@@ -515,9 +516,9 @@ def mask_of_lengths(called: str, lengths: Any, batch: int, time: int) -> Any:
         raise TypeError(f"{called} wanted lengths as integers, got {dtype(lengths)}.")
     if shape(lengths) != (batch,):
         raise ValueError(f"{called} wanted one length for each sequence, of shape {(batch,)}, got {shape(lengths)}.")
-    if not isinstance(lengths, Node) and lengths.size and not 1 <= lengths.min() <= lengths.max() <= time:
+    if not holds(lambda n: (n >= 1) & (n <= time), lengths):
         raise ValueError(
-            f"{called} wanted lengths from 1 to {time}, the steps in x, got {lengths.min()} to {lengths.max()}. Leave "
+            f"{called} wanted lengths from 1 to {time}, the steps in x, got {span(lengths)}. Leave "
             "out sequences without steps; or give a mask, where they keep the first state."
         )
     return less(np.arange(time), index(lengths, (slice(None), None)))

@@ -21,7 +21,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..functions import log_softmax, softmax
-from ..graph import Node, shape
+from ..graph import Graph, Node, shape
 from ..ops.elementary import exp, log
 from ..value import Value
 from . import container, model
@@ -30,6 +30,7 @@ from .initializer import Initializer, initializer
 from .linear import Linear, positive
 from .model import default_init
 from .module import TWINS, Module
+from .summary import recorded
 
 __all__ = ["MLP", "Layer", "LogisticRegression", "Neuron", "ScalarModule", "Sequential"]
 
@@ -82,6 +83,24 @@ class ScalarModule(Module):
             path: block.read(lambda leaf: 0.0 if leaf._grad is None else leaf._grad)
             for path, block in self.blocks().items()
         }
+
+    def draw(self, *inputs: Any, **options: Any) -> Any:
+        """Draw the graph of what the model computes for one sample, neuron by neuron.
+
+        Args:
+            *inputs: the sample: a number for each input, in a list or one by one.
+            **options: see `autograd_nn.visualize.draw`.
+
+        >>> from autograd_nn import nn
+        >>> nn.MLP([2, 2, 1], rng=0).zoom().draw([1.0, -2.0])
+        Drawing(graph of #...: ... nodes, ... of them leaves)
+        """
+        numbers = inputs[0] if len(inputs) == 1 and np.ndim(inputs[0]) else inputs
+        sample = [
+            x if isinstance(x, Node) else Value(float(x), requires_grad=False, name=f"x{i}")
+            for i, x in enumerate(numbers)
+        ]
+        return Graph.of(*recorded("draw", self, [sample])).draw(**options)
 
     def named_parameters(self) -> Iterator[tuple[str, Value]]:
         """Yield (path, parameter), the path as in the tensor model: ``layers.0.weight[2, 5]``."""

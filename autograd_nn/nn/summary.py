@@ -193,17 +193,9 @@ def summarize(model: Any, *inputs: Any) -> Summary:
     Raises:
         TypeError: if there is no input, or nothing that depends on a parameter was recorded.
     """
-    if not inputs:
-        raise TypeError(
-            f"{type(model).__name__}.summary wanted the shape of a batch, such as (32, 64), or an example: an array."
-        )
     parameters = dict(model.named_parameters())
-    kinds = [p.dtype for p in parameters.values()]
-    given = [example(x, kinds[0] if kinds else np.dtype(np.float32)) for x in inputs]
-    with untouched(model), mode(recording=True, scope=None):
-        outputs = [out for out in flat(model(*given)) if isinstance(out, Node)]
-    if not outputs:
-        raise TypeError(f"summary: {type(model).__name__} returned nothing that was recorded as a Value.")
+    given = examples("summary", model, inputs)
+    outputs = recorded("summary", model, given)
     own, buffers = list(parameters.values()), model.buffers()
     graph = Graph.of(*outputs)
     held = {id(memory_of(p._data)) for p in (*own, *buffers)}
@@ -220,6 +212,33 @@ def summarize(model: Any, *inputs: Any) -> Summary:
         activation_memory=kept(graph.nodes, set(held)),
         buffer_memory=sum(nbytes(b._data) for b in buffers),
     )
+
+
+def examples(what: str, model: Any, inputs: tuple[Any, ...]) -> list[Any]:
+    """Return what to run the model on.
+
+    Raises:
+        TypeError: if nothing was given.
+    """
+    if not inputs:
+        raise TypeError(
+            f"{type(model).__name__}.{what} wanted the shape of a batch, such as (32, 64), or an example: an array."
+        )
+    kind = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
+    return [example(x, kind) for x in inputs]
+
+
+def recorded(what: str, model: Any, given: Any) -> list[Node]:
+    """Run the model and return its outputs; buffers and random generators are put back.
+
+    Raises:
+        TypeError: if none of them is a Value.
+    """
+    with untouched(model), mode(recording=True, scope=None):
+        outputs = [out for out in flat(model(*given)) if isinstance(out, Node)]
+    if not outputs:
+        raise TypeError(f"{what}: {type(model).__name__} returned nothing that was recorded as a Value.")
+    return outputs
 
 
 def example(x: Any, kind: np.dtype) -> Any:

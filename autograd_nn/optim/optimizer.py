@@ -14,13 +14,15 @@ decay would be divided too, so AdamW and Lion subtract learning_rate · λ p fro
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ..graph import Node, dtype, shape
+from ..graph import Node, dtype, modes, shape
 from ..value import Value
 from .clip import check_limit, clip_by_norm, clip_by_value
 from .group import Rate, check_betas, check_number, make_groups
@@ -208,6 +210,10 @@ class Optimizer:
         Raises:
             ValueError: if no parameter has a gradient, or a schedule gives a rate that is negative or not finite.
         """
+        recorder = None if modes.current is None else modes.current.recorder
+        if recorder is not None:
+            self._record_step(recorder)
+            return
         parameters, states, counts = self.parameters, self._states, self._counts
         rates = self.learning_rates(self.steps + 1)
         grads, steps, before = [], [], []
@@ -236,6 +242,60 @@ class Optimizer:
                 states[i] = after[i]
                 counts[i] = steps[i]
         self.steps += 1
+
+    def _record_step(self, recorder: Any) -> None:
+        """Take a step that is recorded, to be compiled: rates, numbers of steps and states are read at each call."""
+        done = recorder.steps_of(id(self))
+        params = self.parameters
+        moved = [i for i, p in enumerate(params) if p.requires_grad and p.grad is not None]
+        if not moved:
+            raise ValueError(self._why_no_gradient())
+
+        def rate(i: int) -> float:
+            return self.learning_rates(self.steps + 1 + done)[i]
+
+        rates = [recorder.host(lambda i=i: rate(i), pure=True) for i in range(len(self.groups))]
+        ahead = {i: recorder.steps_of((id(self), i)) for i in moved}  # steps taken with it earlier in this function
+        alike: dict[int, int] = {}  # numbers of steps, and a parameter of which they are read
+        like = [alike.setdefault(self._counts[i] + ahead[i], i) for i in moved]
+        pairs = [(i, j) for i, j in zip(moved, like, strict=True) if i != j]
+        recorder.watch(lambda: [self._counts[i] - self._counts[j] for i, j in pairs])
+        recorder.watch(self._settings)
+        step_of = {j: recorder.host(lambda j=j: self._counts[j] + 1 + ahead[j], pure=True) for j in alike.values()}
+        steps: list[Any] = [None] * len(params)
+        grads: list[Any] = [None] * len(params)
+        entries: list[dict[str, Any]] = [{} for _ in params]
+        for i, j in zip(moved, like, strict=True):
+            read = functools.partial(self._state, i)
+            steps[i], grads[i] = step_of[j], params[i].grad
+            entries[i] = {name: recorder.entry(read, name, (id(self), i, name)) for name in read()}
+        new, after = self.updates(
+            [p.data for p in params],
+            grads,
+            [{name: state.now for name, state in kept.items()} for kept in entries],
+            learning_rates=rates,
+            steps=steps,
+        )
+        for i in moved:
+            params[i].data = new[i]
+            for name, state in entries[i].items():
+                recorder.put(state, after[i][name])
+        recorder.commits.append(lambda: (setattr, self, "steps", self.steps + 1 + done))
+        taken = [recorder.steps_of((id(self), i), count=False) for i in range(len(params))]
+        recorder.commits.append(
+            lambda: (operator.setitem, self._counts, slice(None), list(map(operator.add, self._counts, taken)))
+        )
+
+    def _state(self, i: int) -> dict[str, Any]:
+        """Return the state of a parameter, which begins with its first step."""
+        if self._states[i] is None:
+            self._states[i] = self.start(self.parameters[i]._data)
+        return self._states[i]  # type: ignore[return-value]
+
+    def _settings(self) -> Any:
+        """Return what a recorded step took for granted: all that is a plain number here, but for the rates."""
+        options = tuple(getattr(self, name) for name in ("clip_value", "clip_norm", *self.options))
+        return options, self._weight_decay, tuple(group._weight_decay for group in self.groups)
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters: `.grad` is None again."""
@@ -320,7 +380,7 @@ class Optimizer:
                 for group in self.groups
             ],
             "parameters": [
-                {"name": name, "shape": list(p.shape), "steps": count, "state": copied(state or {})}
+                {"name": name, "shape": list(p.shape), "steps": count, "state": copied((count and state) or {})}
                 for name, p, state, count in zip(self._names, self.parameters, self._states, self._counts, strict=True)
             ],
         }

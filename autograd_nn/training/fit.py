@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from ..compiler import BACKENDS
 from ..data import check_finite
 from ..graph import describe, shape, topological_order
 from ..losses import Loss, binary_cross_entropy, cross_entropy
@@ -33,10 +34,12 @@ from .history import History, environment
 from .metric import Metric, Tally, measured, metrics_of, plain, predicting
 from .objective import Objective, check_loss
 from .progress import Progress
+from .step import CompiledStep, all_ours
 
 __all__ = ["fit"]
 
 Path = str | os.PathLike[str]
+EAGER_STEPS = 2  # before a step is compiled: they find weights that nobody trains
 MALFORMED = (AttributeError, LookupError, TypeError, ValueError)  # what a state that was made up can lead to
 
 
@@ -56,6 +59,7 @@ def fit(
     progress: bool = True,
     checkpoint: Path | Checkpoint | None = None,
     resume: Path | bool | None = None,
+    compile: bool | str = False,
 ) -> History:
     """Train a model, and return what happened.
 
@@ -79,6 +83,10 @@ def fit(
         checkpoint: file to write the run into after each epoch, or a `Checkpoint` for other times.
         resume: checkpoint to go on from, as if the run had never ended; model, optimizer and data have to be made in
             the same way. True: the file of `checkpoint`, if it is there.
+        compile: True, or the name of a back end ("numpy", "xla"), to compile the whole step, forward, backward and
+            update, see `autograd_nn.compile`; "auto" to do so where model, loss and optimizer are the library's own,
+            whose steps are known to be the same from call to call; `history.environment` says what was chosen. The
+            first two steps are not compiled.
 
     Returns:
         A row for each epoch, and in `stopped` why it ended: all epochs done, a callback, Ctrl-C (after the step that
@@ -96,7 +104,19 @@ def fit(
     (2.0, 1.0, 'finished: 200 epochs')
     """
     run = Run(
-        model, data, loss, optimizer, epochs, batch_size, validation, metrics, callbacks, seed, shuffle, checkpoint
+        model,
+        data,
+        loss,
+        optimizer,
+        epochs,
+        batch_size,
+        validation,
+        metrics,
+        callbacks,
+        seed,
+        shuffle,
+        checkpoint,
+        compile,
     )
     return run.run(progress, resume)
 
@@ -118,7 +138,10 @@ class Run:
         seed: int | None,
         shuffle: bool,
         checkpoint: Path | Checkpoint | None,
+        compile: bool | str = False,
     ) -> None:
+        if compile not in (True, False, *BACKENDS):
+            raise ValueError(f"compile wanted True, False or one of {', '.join(BACKENDS)}, got {compile!r}.")
         if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 0:
             raise ValueError(f"epochs wanted a whole number, 0 or more, got {epochs!r}.")
         self.objective = Objective(model, loss)
@@ -148,7 +171,14 @@ class Run:
         self.state = State(model, self.optimizer, self.objective, int(epochs))
         self.state._save = self.save
         self.state.history.seed = self.sequence.entropy
+        self.compiled: CompiledStep | None = None
+        ours = all_ours(model, self.objective, self.optimizer)
+        self.backend = (
+            ("auto" if ours else None) if compile == "auto" else "auto" if compile is True else compile or None
+        )
         self.state.history.environment = environment()
+        if self.backend is not None:
+            self.state.history.environment["backend"] = f"compiled: {self.backend.replace('auto', 'numpy')}"
         self.strays: set[Any] | None = None  # leaves that want a gradient and that nobody trains
         self.watching = True
         self.tally = Tally(self.metrics)
@@ -235,29 +265,26 @@ class Run:
         if report.bar is not None and report.by_step:
             after_step.append(report.step)
         zero_grad = both(optimizer.zero_grad, self.model.zero_grad) if self.others else optimizer.zero_grad
+        if self.backend is not None and self.compiled is None:
+            self.compiled = CompiledStep(objective, optimizer, zero_grad, self.backend, gradients=bool(after_step))
         for batch in batches:
             if batch.weight is not None and not batch.weight.any():  # its rows are left out
                 state.batch += 1
                 continue
             self.before = [leaf._data for leaf in leaves]
             self.in_step = True
-            zero_grad()
             try:
-                prediction, loss = objective(batch)
-                if not isinstance(loss, Value) or not loss.requires_grad or loss.size != 1:
-                    check_loss(loss, objective.name)
-                number: float = loss.item()
+                if self.compiled is not None and state.step >= EAGER_STEPS:
+                    prediction, number = self.compiled(batch)
+                else:
+                    prediction, number = self.eager_step(batch, zero_grad)
                 if not math.isfinite(number):
                     self.failed(batch, number)
                     return
-                if self.watching:
-                    self.warn_of_strays(loss)
-                loss.backward(retain="leaves")
-                self.good = self.before
-                optimizer.step()
             except Exception as error:
                 error.add_note(f"in epoch {state.epoch}, batch {state.batch + 1}: {described(batch)}")
                 raise
+            self.good = self.before
             self.in_step = False
             tally.add(batch, prediction, number)
             state.batch += 1
@@ -273,6 +300,20 @@ class Run:
                 return
         if not state.batch:
             raise ValueError("data gave no batches in this epoch.")
+
+    def eager_step(self, batch: Batch, zero_grad: Callable[[], None]) -> tuple[Any, float]:
+        """Take one step, unless the loss is not finite; returns prediction and loss."""
+        zero_grad()
+        prediction, loss = self.objective(batch)
+        if not isinstance(loss, Value) or not loss.requires_grad or loss.size != 1:
+            check_loss(loss, self.objective.name)
+        number: float = loss.item()
+        if math.isfinite(number):
+            if self.watching:
+                self.warn_of_strays(loss)
+            loss.backward(retain="leaves")
+            self.optimizer.step()
+        return prediction, number
 
     def close_epoch(self, seconds: float, report: Progress) -> None:
         """Validate, add a row to the history, and tell the callbacks."""
@@ -356,7 +397,7 @@ class Run:
                 "front (in lists and dicts, not in sets or functions), and make the optimizer afterwards; a constant "
                 "is Value(…, requires_grad=False).",
                 TrainingWarning,
-                stacklevel=6,
+                stacklevel=7,
             )
 
     def warn_if_separable(self) -> None:

@@ -60,7 +60,7 @@ class Objective:
             )
         if len(came) > 1:
             losses = losses.mean(axis=tuple(range(1, len(came))))
-        share = weight / float(weight.sum())
+        share = weight / weight.sum()
         return (losses * share.astype(dtype(losses))).sum()
 
 
@@ -73,7 +73,8 @@ def parameters_of(f: Loss) -> Any:
 
 def fitted(target: Any, prediction: Any) -> Any:
     """Return the target in the precision of the prediction, so that single precision stays."""
-    if type(target) is np.ndarray and target.dtype.kind == "f" and isinstance(prediction, Node):
+    constant = type(target) is np.ndarray or getattr(target, "is_array", False)
+    if constant and target.dtype.kind == "f" and isinstance(prediction, Node):
         wanted = prediction.dtype
         if target.dtype != wanted and wanted.kind == "f":
             return target.astype(wanted)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from ..graph import Node
-from .fold import Box, fold
+from ..graph import Graph, Node
+from .fold import Box, fold, fold_modules
 from .outline import Names, describe_node, grad_data, headline, kind
 from .render import FONT
 from .text import array_lines, as_graph, attrs_text, counted, finite, plain, plural, shape_text
@@ -46,6 +46,16 @@ ALARM = "#dc2626"
 SYMMETRIC = frozenset(("add", "mul", "maximum", "minimum", "fmax", "fmin", "equal", "not_equal", "hypot", "logaddexp"))
 
 
+class Sheet(NamedTuple):
+    """What a picture shows, whatever language it is written in."""
+
+    graph: Graph
+    names: Names
+    boxes: list[Box]
+    notes: list[str]
+    title: str
+
+
 class Picture(NamedTuple):
     """DOT text, and in words what it shows."""
 
@@ -55,12 +65,20 @@ class Picture(NamedTuple):
     cards: int
 
 
-def to_dot(source: Any, *, max_nodes: int | None = MAX_NODES, rankdir: str = "LR", caption: str | None = None) -> str:
+def to_dot(
+    source: Any,
+    *,
+    max_nodes: int | None = MAX_NODES,
+    depth: int | None = None,
+    rankdir: str = "LR",
+    caption: str | None = None,
+) -> str:
     r"""Return the graph as DOT text, to render with any Graphviz.
 
     Args:
         source: a Value, a list of Values or a Graph.
         max_nodes: fold larger graphs to at most 150 boxes; None draws every node.
+        depth: fold modules that are nested deeper than this, whatever the size: 1 shows "net/layer0" as one box.
         rankdir: "LR" from left to right, "TB" from top to bottom.
         caption: a line of text below the picture.
 
@@ -75,22 +93,43 @@ def to_dot(source: Any, *, max_nodes: int | None = MAX_NODES, rankdir: str = "LR
       n2op -> n2 [...]
     }
     """
-    return picture(source, max_nodes=max_nodes, rankdir=rankdir, caption=caption).source
+    return picture(source, max_nodes=max_nodes, depth=depth, rankdir=rankdir, caption=caption).source
 
 
 def picture(
-    source: Any, *, max_nodes: int | None = MAX_NODES, rankdir: str = "LR", caption: str | None = None
+    source: Any,
+    *,
+    max_nodes: int | None = MAX_NODES,
+    depth: int | None = None,
+    rankdir: str = "LR",
+    caption: str | None = None,
 ) -> Picture:
     """Return the DOT text with what is known about it. See `to_dot`."""
+    plan = sheet(source, max_nodes, rankdir, caption, depth)
+    lines = [f"digraph {quote(plan.title.partition(':')[0])} {{", *header(rankdir, plan.notes)]
+    statements, edges = body(plan.boxes, plan.names, rankdir)
+    lines += clusters(statements)
+    lines += edges
+    return Picture("\n".join([*lines, "}"]) + "\n", "; ".join(plan.notes), plan.title, len(plan.boxes))
+
+
+def sheet(
+    source: Any, max_nodes: int | None, rankdir: str, caption: str | None = None, depth: int | None = None
+) -> Sheet:
+    """Choose what to show of a graph: every node, or folded parts, with notes on what a reader may miss."""
     graph = as_graph(source)
     if rankdir not in ("LR", "TB"):
         raise ValueError(f"rankdir wanted 'LR' (left to right) or 'TB' (top to bottom), got {rankdir!r}.")
     if max_nodes is not None and (not isinstance(max_nodes, int) or max_nodes < 10):
         raise ValueError(f"max_nodes wanted a whole number from 10, or None to draw every node, got {max_nodes!r}.")
+    if depth is not None and (not isinstance(depth, int) or depth < 0):
+        raise ValueError(f"depth wanted a whole number from 0, or None to fold large graphs only, got {depth!r}.")
     names = Names(graph)
-    if max_nodes is None or len(graph.nodes) <= max_nodes:
+    if depth is None:
         boxes = [Box("", [node], node.scope) for node in graph.nodes]
     else:
+        boxes = fold_modules(graph, depth)
+    if max_nodes is not None and len(boxes) > max_nodes:
         boxes = fold(graph, min(max_nodes, FOLDED))
     notes = [plain(caption, 200)] if caption else []
     wanted = [node for node in graph.nodes if node.requires_grad]
@@ -99,14 +138,9 @@ def picture(
     if any(box.title for box in boxes):
         notes.append(
             f"{plural(len(graph.nodes), 'node')} folded to {plural(len(boxes), 'box', 'boxes')}; "
-            "draw(max_nodes=None) shows every node"
+            + ("draw(max_nodes=None) shows every node" if depth is None else f"draw(depth={depth + 1}) shows more")
         )
-    title = headline(graph, names)
-    lines = [f"digraph {quote(title.partition(':')[0])} {{", *header(rankdir, notes)]
-    statements, edges = body(boxes, names, rankdir)
-    lines += clusters(statements)
-    lines += edges
-    return Picture("\n".join([*lines, "}"]) + "\n", "; ".join(notes), title, len(boxes))
+    return Sheet(graph, names, boxes, notes, headline(graph, names))
 
 
 def header(rankdir: str, notes: list[str]) -> Iterable[str]:
@@ -215,12 +249,13 @@ def record(fields: list[list[str]], rankdir: str, *, stacked: bool) -> str:
 def folded_card(box: Box, name: str, rankdir: str) -> str:
     """Return the attributes of a box that stands for several nodes."""
     ops = [node.op.name for node in box.nodes if node.op is not None]
+    each = repeated(box, ops)
     parameters = sum(node.op is None and node.requires_grad for node in box.nodes)
     constants = len(box.nodes) - len(ops) - parameters
     leaves = [plural(parameters, "parameter")] if parameters else []
     leaves += [plural(constants, "constant")] if constants else []
     title = plain(box.title.removeprefix(f"{box.scope}/"), 60)
-    lines = [[title], [counted(ops)] if ops else [], [", ".join(leaves)] if leaves else []]
+    lines = [[title], [each] if ops else [], [", ".join(leaves)] if leaves else []]
     alarm = not all(finite(node.data) and finite(grad_data(node)) for node in box.nodes)
     if alarm:
         lines.append(["nan or inf inside"])
@@ -235,6 +270,14 @@ def folded_card(box: Box, name: str, rankdir: str) -> str:
         "tooltip": escape(f"{plain(box.title, 120)}: {plural(len(box.nodes), 'node')}"),
     }
     return attributes(style)
+
+
+def repeated(box: Box, ops: list[str]) -> str:
+    """Return which ops there are; of modules that are alike what each has, and what stands between them."""
+    if box.repeats == 1:
+        return counted(ops)
+    between = counted(ops[box.repeats * len(box.each) :])
+    return f"each: {counted(box.each)}" + (f"; between: {between}" if between else "")
 
 
 def glyph(node: Node, op: Any, name: str) -> str:
@@ -268,7 +311,34 @@ def entries(node: Node, rankdir: str) -> tuple[str, ...]:
 
 
 def clusters(statements: list[tuple[str | None, str]]) -> Iterable[str]:
-    """Write each statement inside the frames of its scope; iteratively, as scopes may be nested deeply."""
+    """Write each statement inside the frames of its scope."""
+    for depth, path, number, statement in framed(statements):
+        indent = "  " * depth
+        if statement:
+            yield f"{indent}  {statement}"
+        elif not number:
+            yield f"{indent}}}"
+        else:
+            yield f"{indent}subgraph cluster_{number} {{"
+            style = {
+                "id": f"scope{number}",
+                "class": "scope",
+                "label": escape(plain(path[-1], 60)),
+                "labeljust": "l",
+                "labelloc": "t",
+                "style": "rounded,dashed,filled",
+                "color": GREY,
+                "fillcolor": "#8391a718",
+                "tooltip": escape(plain("/".join(path), 120)),
+            }
+            yield f"{indent}  graph {attributes(style)}"
+
+
+def framed(statements: list[tuple[str | None, str]]) -> Iterable[tuple[int, tuple[str, ...], int, str]]:
+    """Yield (depth, path, number, statement): a frame opens with a number, and closes with 0, both without statement.
+
+    Iteratively, as scopes may be nested deeply.
+    """
     inside: dict[tuple[str, ...], list[str]] = {(): []}
     children: dict[tuple[str, ...], list[tuple[str, ...]]] = {(): []}
     for scope, statement in statements:
@@ -282,28 +352,15 @@ def clusters(statements: list[tuple[str | None, str]]) -> Iterable[str]:
     stack: list[tuple[tuple[str, ...], bool]] = [((), True)]
     while stack:
         path, opening = stack.pop()
-        indent = "  " * len(path)
         if not opening:
-            yield f"{indent}}}"
+            yield len(path), path, 0, ""
             continue
         if path:
             count += 1
-            yield f"{indent}subgraph cluster_{count} {{"
-            style = {
-                "id": f"scope{count}",
-                "class": "scope",
-                "label": escape(plain(path[-1], 60)),
-                "labeljust": "l",
-                "labelloc": "t",
-                "style": "rounded,dashed,filled",
-                "color": GREY,
-                "fillcolor": "#8391a718",
-                "tooltip": escape(plain("/".join(path), 120)),
-            }
-            yield f"{indent}  graph {attributes(style)}"
+            yield len(path), path, count, ""
             stack.append((path, False))
         stack.extend((child, True) for child in reversed(children[path]))
-        yield from (f"{indent}  {statement}" for statement in inside[path])
+        yield from ((len(path), path, 0, statement) for statement in inside[path])
 
 
 def split(scope: str | None) -> tuple[str, ...]:

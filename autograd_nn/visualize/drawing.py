@@ -7,20 +7,36 @@ import os
 import re
 import secrets
 import zlib
+from collections.abc import Callable
 from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from ..graph import Graph, Node
-from .dot import MAX_NODES, picture, to_dot
+from .dot import MAX_NODES, Picture, picture, to_dot
+from .explain import explain
+from .mermaid import to_mermaid
 from .outline import outline
 from .render import RenderError, render
 from .text import as_graph
 
-__all__ = ["Drawing", "display_graph", "display_value", "draw", "outline", "save", "to_dot"]
+__all__ = [
+    "Drawing",
+    "display_graph",
+    "display_value",
+    "draw",
+    "explain",
+    "outline",
+    "save",
+    "to_dot",
+    "to_mermaid",
+    "to_svg",
+]
 
-SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".gv", ".txt")
+SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".gv", ".mmd", ".txt")
+WRITERS: dict[str, Callable[[Graph], str]] = {}
+"""What writes the text of files with other suffixes: the explorer enters itself for ".html"."""
 MAX_PNG = 500  # cards; beyond that the picture has hundreds of megapixels
 AT_A_GLANCE = 40  # nodes: a Value that ends a notebook cell is shown with its graph up to this size
 
@@ -29,6 +45,7 @@ def draw(
     source: Any,
     *,
     max_nodes: int | None = MAX_NODES,
+    depth: int | None = None,
     rankdir: str = "LR",
     caption: str | None = None,
     engine: str | None = None,
@@ -38,6 +55,7 @@ def draw(
     Args:
         source: a Value, a list of Values or a Graph.
         max_nodes: fold larger graphs to at most 150 boxes; None draws every node.
+        depth: fold modules that are nested deeper than this, whatever the size: 1 shows "net/layer0" as one box.
         rankdir: "LR" from left to right, "TB" from top to bottom.
         caption: a line of text below the picture.
         engine: "dot" or "wasi" forces a renderer; else the first that works.
@@ -51,12 +69,26 @@ def draw(
     >>> draw(x * x)
     Drawing(graph of #2: 2 nodes, 1 of them leaves)
     """
-    return Drawing(source, max_nodes=max_nodes, rankdir=rankdir, caption=caption, engine=engine)
+    return Drawing(source, max_nodes=max_nodes, depth=depth, rankdir=rankdir, caption=caption, engine=engine)
 
 
 def save(source: Any, path: str | os.PathLike[str], *, scale: float = 2.0, **options: Any) -> Path:
     """Draw into a file: ``draw(source, **options).save(path)``."""
     return draw(source, **options).save(path, scale=scale)
+
+
+def to_svg(source: Any, **options: Any) -> str:
+    """Return the picture of a graph as SVG: ``draw(source, **options).svg``.
+
+    Raises:
+        RenderError: if no renderer is installed.
+
+    >>> from autograd_nn import Value
+    >>> x = Value(3.0, name="x")
+    >>> to_svg(x * x)[:5]  # doctest: +SKIP
+    '<?xml'
+    """
+    return draw(source, **options).svg
 
 
 class Drawing:
@@ -70,12 +102,24 @@ class Drawing:
 
     def __init__(self, source: Any, *, engine: str | None = None, **options: Any) -> None:
         graph = as_graph(source)
-        drawn = picture(graph, **options)
+        self._set(picture(graph, **options), outline(graph), engine)
+        self._graph: Graph | None = graph
+        self._mermaid = {key: options[key] for key in ("depth", "rankdir", "caption") if key in options}
+
+    @classmethod
+    def made(cls, drawn: Picture, text: str, *, engine: str | None = None) -> Drawing:
+        """Return the drawing of DOT that was made elsewhere, with the text that stands for it where it cannot show."""
+        drawing = cls.__new__(cls)
+        drawing._set(drawn, text, engine)
+        drawing._graph, drawing._mermaid = None, {}
+        return drawing
+
+    def _set(self, drawn: Picture, text: str, engine: str | None) -> None:
         self.source = drawn.source
         self.title = drawn.title
         self.caption = drawn.caption
         self._cards = drawn.cards
-        self._outline = outline(graph)
+        self._outline = text
         self._engine = engine
 
     @property
@@ -96,7 +140,8 @@ class Drawing:
         """Write the picture to a file, all of it or nothing, and return its path.
 
         Args:
-            path: ends in .svg, .png or .pdf for a picture, .dot or .gv for the DOT text, .txt for the outline.
+            path: ends in .svg, .png or .pdf for a picture, .dot or .gv for the DOT text, .txt for the outline; in
+                .mmd for a Mermaid flowchart or .html for the explorer, which show the graph as it is when saved.
             scale: sharpness of a PNG: pixels for each 1/96 inch.
 
         Raises:
@@ -105,16 +150,20 @@ class Drawing:
         """
         path = Path(path)
         suffix = path.suffix.lower()
-        if suffix not in SUFFIXES:
-            raise ValueError(
-                f"save wanted a name that ends in {', '.join(SUFFIXES)}, got {path.name!r}: write 'graph.svg'."
-            )
+        possible = [s for s in (*SUFFIXES, *WRITERS) if self._graph is not None or s not in (".mmd", *WRITERS)]
+        if suffix not in possible:
+            known = ", ".join(possible)
+            raise ValueError(f"save wanted a name that ends in {known}, got {path.name!r}: write 'graph.svg'.")
         if suffix == ".png" and self._cards > MAX_PNG:
             raise ValueError(
                 f"a PNG of {self._cards} nodes is too large to look at: save it as .svg, or draw(max_nodes=150)."
             )
         if suffix in (".dot", ".gv"):
             content = self.source.encode()
+        elif suffix == ".mmd":
+            content = (to_mermaid(self._graph, **self._mermaid) + "\n").encode()
+        elif suffix in WRITERS and self._graph is not None:
+            content = WRITERS[suffix](self._graph).encode()
         elif suffix == ".txt":
             content = (self._outline + "\n").encode()
         elif suffix == ".svg":

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import make_moons
 
-from autograd_nn import functions, losses, nn
+from autograd_nn import compile, functions, losses, nn
 from autograd_nn.optim import Adam
 
 SQUARE, XOR = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float), np.array([0, 1, 1, 0])
@@ -89,6 +89,39 @@ def fastest(f, runs):
         f()
         times.append(time.perf_counter() - start)
     return min(times)
+
+
+@pytest.mark.xla
+def test_coverage_tensors_run_on_another_engine():
+    """The same model code, on NumPy and through XLA: predictions and gradients agree, and so does training."""
+    pytest.importorskip("jax", reason='no JAX: pip install "autograd_nn[xla]"')
+    x = np.random.default_rng(0).normal(size=(100, 2)).astype(np.float32)
+    y = (x[:, :1] * x[:, 1:] > 0).astype(np.float32)
+
+    def trained(backend):
+        model = nn.MLP([2, 16, 16, 1], rng=0)
+        optimizer = Adam(model.parameters(), learning_rate=0.01)
+
+        def step(x, y):
+            optimizer.zero_grad()
+            loss = losses.mse(model(x), y)
+            loss.backward()
+            gradients = [p.grad for p in model.parameters()]
+            optimizer.step()
+            return loss, gradients
+
+        run = step if backend is None else compile(step, backend=backend)
+        first, gradients = run(x, y)
+        rest = [run(x, y)[0].item() for _ in range(30)]
+        return [first.item(), *rest], [np.asarray(getattr(g, "data", g)) for g in gradients], model(x).data
+
+    wanted, slopes, predicted = trained(None)
+    for backend in ("numpy", "xla"):
+        found, gradients, prediction = trained(backend)
+        assert found == pytest.approx(wanted, rel=1e-4)
+        for g, h in zip(gradients, slopes, strict=True):
+            np.testing.assert_allclose(g, h, rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(prediction, predicted, atol=1e-3)
 
 
 def test_coverage_tensors_are_fast():

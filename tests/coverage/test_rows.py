@@ -59,7 +59,7 @@ ROWS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "knowing your data": (("knowing_your_data",), ("02",)),
     "hyperparameter optimization": (("hyperparameter_search",), ("hyperparameters",)),
     "accuracy and cost evaluation": (("accuracy_and_cost_evaluation",), ("02", "08")),
-    "tensors": (("tensors_are_fast",), ("04", "digits")),
+    "tensors": (("tensors_are_fast", "tensors_run_on_another_engine"), ("04", "digits")),
     "from scratch": (("from_scratch",), ("11", "from_scratch")),
 }
 

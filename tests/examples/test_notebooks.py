@@ -13,6 +13,7 @@ import pytest
 FOLDER = Path(__file__).parents[2] / "examples" / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 CHAPTERS = [
+    "00_seeing",
     "01_neuron_and_perceptron",
     "02_knowing_your_data",
     "03_logistic_regression",

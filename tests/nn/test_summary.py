@@ -200,3 +200,18 @@ def test_size_of():
 def test_a_number_of_features_stands_for_one_row():
     model = nn.MLP([3, 4, 2], rng=0)
     assert str(model.summary(3)) == str(model.summary((1, 3)))
+
+
+def test_a_model_is_drawn_for_an_example():
+    model = nn.MLP([3, 4, 2], rng=0)
+    before = {path: p.data.copy() for path, p in model.named_parameters()}
+    source = model.draw(np.ones((5, 3))).source
+    assert all(word in source for word in ("layers.0", "layers.1", "input", "(5, 3)", "(4, 2) float32"))
+    assert "layers × 4" in nn.MLP([2] * 6, rng=0).draw(2, depth=1).source
+    assert all(np.array_equal(p.data, before[path]) and p.grad is None for path, p in model.named_parameters())
+    twin = nn.MLP([2, 2, 1], rng=0).zoom()
+    assert twin.draw([1.0, -2.0]).source == twin.draw(1.0, -2.0).source
+    assert "x1" in twin.draw([1.0, -2.0]).source
+    assert '"w[1,0]|data' in twin.draw([1.0, -2.0]).source.replace("\\", "").replace("{", "")
+    with pytest.raises(TypeError, match="wanted the shape of a batch"):
+        model.draw()

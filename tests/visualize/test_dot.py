@@ -218,3 +218,17 @@ def test_boxes_are_wide_enough_for_their_text(read):
         pytest.skip("no wasi here")
     drawing = Value(np.full(4, 8888.0), name="x").draw(engine="wasi")
     assert read.width(drawing.svg) > 16 * 0.63 * 11  # Verdana's digits are 0.636 of the font size wide, 11 points
+
+
+def test_folding_to_a_depth():
+    y = Value(1.0, name="x")
+    for i in range(4):
+        with name_scope(f"net/layer{i}"):
+            y = (y * 2.0).tanh()
+    shown = to_dot(y, depth=1)
+    assert "layer × 3" in shown, "the last one holds the output"
+    assert "draw(depth=2) shows more" in shown
+    assert "layer" not in to_dot(y * 1.0, depth=0)
+    assert to_dot(y, depth=5).count("label") == to_dot(y).count("label")
+    with pytest.raises(ValueError, match="depth wanted a whole number"):
+        to_dot(y, depth=-1)

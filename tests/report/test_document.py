@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograd_nn import report
-from autograd_nn.report import POINTS, Result, page, visible
+from autograd_nn.report import Result, page, visible
+from autograd_nn.report.chart import POINTS, predictions, ticks, widened
 from autograd_nn.training import History
 
 VOID = {"meta", "line", "circle", "polyline"}
@@ -113,7 +113,7 @@ def test_the_page_says_everything():
 
 def test_nothing_comes_from_outside():
     text = page(full())
-    assert re.search(r"default-src 'none'; style-src 'unsafe-inline'", text)
+    assert re.search(r"default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'", text)
     assert not re.search(r"https?:|//|@import|url\(|<script|<link", text.replace("<!DOCTYPE html>", ""))
     assert 'name="viewport" content="width=device-width' in text
     assert "prefers-color-scheme: dark" in text
@@ -197,7 +197,7 @@ def test_no_epoch_and_no_number_give_no_picture():
 def test_predicted_and_observed():
     text = page(full(confusion=None, observed=np.array([1.0, 2.0]), predicted=np.array([2.0, 1.0]), unit="weight"))
     dots = [(float(x), float(y)) for x, y in re.findall(r'<circle class="dot" cx="([\d.]+)" cy="([\d.]+)"', text)]
-    assert len(dots) == 2
+    assert len(dots) == 4  # two in each picture
     assert dots[0][0] < dots[1][0]
     assert dots[0][1] < dots[1][1]  # observed 1 was predicted as 2: higher up
     assert "observed weight" in text
@@ -208,7 +208,7 @@ def test_predicted_and_observed():
 def test_many_rows_make_a_picture_of_bounded_size():
     x = np.random.default_rng(0).normal(size=20 * POINTS)
     text = page(full(confusion=None, observed=x, predicted=x, unit="y"))
-    assert text.count('class="dot"') == POINTS
+    assert text.count('class="dot"') == 2 * POINTS
     assert f"({POINTS} of {20 * POINTS} rows)" in text
     rows = [{"epoch": i, "loss": 1 / i} for i in range(1, 5 * POINTS)]
     assert len(points(page(full(history=history(*rows), best=None)), "training")) == POINTS
@@ -216,8 +216,8 @@ def test_many_rows_make_a_picture_of_bounded_size():
 
 def test_predictions_that_are_not_finite_are_not_drawn():
     text = page(full(confusion=None, observed=np.array([1.0, 2.0]), predicted=np.array([np.nan, 1.0])))
-    assert text.count('class="dot"') == 1
-    assert "<svg" not in report.scatter(np.array([1.0]), np.array([np.nan]), "y")
+    assert text.count('class="dot"') == 2
+    assert "<svg" not in predictions(np.array([1.0]), np.array([np.nan]), "y")
 
 
 @given(
@@ -225,9 +225,9 @@ def test_predictions_that_are_not_finite_are_not_drawn():
     st.floats(-1e30, 1e30),
 )
 def test_ticks_are_few_round_and_inside(a, b):
-    low, high = report.widened((min(a, b), max(a, b)))
+    low, high = widened((min(a, b), max(a, b)))
     assert low < high
-    found = report.ticks(low, high)
+    found = ticks(low, high)
     assert len(found) <= 7
     room = 1e-9 * (abs(low) + abs(high))
     assert all(low - room <= tick <= high + room for tick in found)

@@ -1,0 +1,628 @@
+"""`compile`: a function is recorded once for each kind of arguments, and from then on its plan is run."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import operator
+import sys
+import threading
+import warnings
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import starmap
+from operator import call
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import nested
+from ..closure import FunctionOp
+from ..graph import Graph, Node, clock, mode, modes
+from ..op import UNMASK
+from ..value import Value
+from .numpy_plan import NumpyPlan
+from .passes import simplify
+from .program import Program
+from .recorder import Recorded, RecordedArray, Recorder
+from .xla_plan import XlaPlan
+
+__all__ = ["BACKENDS", "CompileWarning", "Compiled", "compile"]
+
+MOST = 16
+"""Recordings that one compiled function keeps; the one that was not used for longest makes room."""
+OF_KIND = 4
+"""Of these, recordings for the same kinds of arguments, such as one for training and one for prediction."""
+WARN_AT = 8
+
+writing = threading.RLock()
+"""Held by calls that assign to something: two of them, which may share it, take turns."""
+
+
+class CompileWarning(UserWarning):
+    """A compiled function does more than it needs to."""
+
+
+def compile(f: Callable[..., Any] | None = None, *, static: str | Sequence[str] = (), backend: str = "auto") -> Any:
+    """Return a function that does what `f` does, faster: it is recorded once, and then runs as a plan.
+
+    It is recorded anew for other shapes, dtypes or static arguments. Numbers passed as arguments are read at each call,
+    and so are the data of Values that `f` uses without being given them, such as a model's parameters. What `f` assigns
+    (`p.data = …`, `optimizer.step()`, running statistics) is assigned at each call, all at the end: a call that raises,
+    or is interrupted, has changed nothing. Parameters are updated in their own arrays. Gradients of parameters are not
+    kept: return those that you want.
+
+    Args:
+        f: takes and returns nested tuples, lists and dicts of arrays, numbers and Values; other arguments are static.
+        static: names of arguments that are fixed when the function is recorded; it is recorded anew for other values.
+        backend: "numpy"; "xla", through JAX, of the extra ``xla``; or "auto", which picks by a fixed rule: "numpy".
+
+    Raises:
+        TypeError: while recording, if `f` branches on data, or asks for a plain number, text or array of it, or of one
+            of the arguments; with the line, and what to write.
+        ValueError: if there is no such back end.
+        ImportError, NotImplementedError: if JAX is not installed, or has no form of an op.
+
+    Arrays that `f` uses without being given them count as constants. Under `debug()`, inside `grad` and its relatives,
+    and for a Value that was computed from others, `f` itself is called, so that everything can be seen, and
+    differentiated.
+
+    >>> import numpy as np
+    >>> from autograd_nn import Value, compile
+    >>> w = Value([1.0, 2.0])
+    >>> @compile
+    ... def step(x, y, rate):
+    ...     w.zero_grad()
+    ...     loss = ((x @ w - y) ** 2).mean()
+    ...     loss.backward()
+    ...     w.data = w.data - rate * w.grad
+    ...     return loss
+    >>> x, y = np.eye(2), np.zeros(2)
+    >>> [round(step(x, y, 0.5).item(), 4) for _ in range(3)], w.data.tolist()
+    ([2.5, 0.625, 0.1562], [0.125, 0.25])
+    """
+    if f is None:
+        return lambda f: Compiled(f, static=static, backend=backend)
+    return Compiled(f, static=static, backend=backend)
+
+
+class Compiled:
+    """A function that runs as a plan; made by `compile`.
+
+    Args:
+        f: the function.
+        static: names of arguments that are fixed when it is recorded.
+        backend: see `compile`.
+        accepts: looks at the computed results, and decides whether what the function assigns is assigned.
+    """
+
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        *,
+        static: str | Sequence[str] = (),
+        backend: str = "auto",
+        accepts: Callable[[Sequence[Any]], bool] | None = None,
+    ) -> None:
+        if not callable(f):
+            raise TypeError(f"compile wanted a function, got {type(f).__name__}: write compile(f), not compile(f(x)).")
+        if backend not in BACKENDS:
+            raise ValueError(f"compile: there is no backend {backend!r}: wanted one of {', '.join(BACKENDS)}.")
+        self.function = f
+        self.__name__: str = getattr(f, "__name__", type(f).__name__)
+        self.backend = backend
+        self.accepts = accepts
+        self.static = (static,) if isinstance(static, str) else tuple(static)
+        self._parameters, self._static_positions = parameters_of(f, self.static)
+        self._recordings: dict[Any, list[Recording]] = {}
+        self._lock = threading.RLock()
+        self._last: Recording | None = None
+        self._count = 0
+        self._drawing = False
+        functools.update_wrapper(self, f, updated=())
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the plan for these arguments, recording it first if there is none."""
+        current = modes.current
+        if current is not None and (current.trace or current.observer is not None or current.recorder is not None):
+            return self.function(*args, **kwargs)
+        leaves, key = self._signature(args, kwargs)
+        if key is None:
+            return self.function(*args, **kwargs)
+        found = None
+        for recording in self._recordings.get(key, ()):
+            if recording.fits(leaves):
+                found = recording
+                break
+        if found is not self._last or found is None:
+            found = self._use(found, key) or self._record(args, kwargs, leaves, key)
+        return found.run(leaves, self.function, args, kwargs)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def _signature(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Any]:
+        """Return the arguments' leaves, and what a recording depends on; None if they are to be called as they are."""
+        for x in args:
+            if type(x) is not np.ndarray:
+                break
+        else:
+            if not kwargs and not self.static:  # the usual case
+                current = modes.current
+                recording = current is None or current.recording
+                return list(args), (recording, *[(x.shape, x.dtype) for x in args])
+        fixed: list[Any] = []
+        leaves, structure = self._flatten(args, kwargs)
+        current = modes.current
+        parts: list[Any] = [current is None or current.recording, structure]
+        for x in leaves:
+            kind = type(x)
+            if kind is np.ndarray:
+                parts.append((x.shape, x.dtype))
+            elif isinstance(x, Node):
+                if x.op is not None and x.requires_grad:
+                    return leaves, None
+                parts.append((Node, x.shape, x.dtype, type(x._data), x.requires_grad))
+            elif kind is float or kind is int or kind is complex:
+                parts.append(kind)
+            elif isinstance(x, (np.generic, np.ndarray)):
+                parts.append((kind, x.shape, x.dtype))
+            else:
+                fixed.append(x)
+                parts.append((kind, x))
+        key = tuple(parts)
+        try:
+            hash(key)
+        except TypeError as error:
+            wrong = next(x.value if isinstance(x, Fixed) else x for x in fixed if not hashable(x))
+            raise TypeError(
+                f"compile: {self.__name__} wanted arrays, numbers, Values, nested in tuples, lists and dicts, or "
+                f"static arguments that can be looked up (hashable); got {type(wrong).__name__}. Pass its arrays "
+                "instead."
+            ) from error
+        return leaves, key
+
+    def _flatten(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Any]:
+        """Return the leaves of the arguments and their structure; static ones are leaves as they are."""
+        if self.static:
+            args = tuple([Fixed(x) if i in self._static_positions else x for i, x in enumerate(args)])
+            kwargs = {k: Fixed(x) if k in self.static else x for k, x in kwargs.items()}
+        return nested.flatten((args, kwargs), none_is_leaf=True)
+
+    def _use(self, found: Recording | None, key: Any) -> Recording | None:
+        """Take note that a recording is used, so that others make room first."""
+        if found is not None:
+            with self._lock:
+                others = [r for r in self._recordings.pop(key, ()) if r is not found]
+                self._recordings[key] = [found, *others[: OF_KIND - 1]]
+                self._last = found
+        return found
+
+    def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any], key: Any) -> Recording:
+        with self._lock:
+            for recording in self._recordings.get(key, ()):
+                if recording.fits(leaves):  # another thread was faster
+                    return recording
+            made = Recording(self, args, kwargs)
+            self._use(made, key)
+            self._count += 1
+            if self._count == WARN_AT:
+                self._warn()
+            while len(self._recordings) > MOST:
+                del self._recordings[next(iter(self._recordings))]
+            return made
+
+    def _warn(self) -> None:
+        changing = what_changes(list(self._recordings), self._parameters)
+        warnings.warn(
+            f"{self.__name__} was recorded {self._count} times, each time for other arguments: {changing} Give it "
+            "arguments of the same shape (drop a last batch that is smaller), pass changing numbers as they are and "
+            "not as static arguments, or call the function itself where they keep changing.",
+            CompileWarning,
+            stacklevel=4,
+        )
+
+    def clear(self) -> None:
+        """Forget all recordings."""
+        with self._lock:
+            self._recordings, self._last, self._count = {}, None, 0
+
+    def __len__(self) -> int:
+        """Return the number of recordings."""
+        return sum(map(len, self._recordings.values()))
+
+    @property
+    def fallbacks(self) -> int:
+        """How often a plan could not be run to its end, and the function itself was called."""
+        return sum(r.fallbacks for of_key in self._recordings.values() for r in of_key)
+
+    @property
+    def source(self) -> str:
+        """The code of the plan that ran last.
+
+        Raises:
+            ValueError: if it was not called yet.
+        """
+        return self._latest().plan.source
+
+    def plan(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the plan for some arguments, recording it if there is none; of the last call if there are none."""
+        if args or kwargs:
+            leaves, key = self._signature(args, kwargs)
+            if key is None:
+                raise ValueError(f"{self.__name__}: there is no plan for Values that were computed from others.")
+            found = next((r for r in self._recordings.get(key, ()) if r.fits(leaves)), None)
+            self._last = self._use(found, key) or self._record(args, kwargs, leaves, key)
+        return self._latest().plan
+
+    def profile(self, *args: Any, repeat: int = 20, **kwargs: Any) -> str:
+        """Return a table of the plan's lines, the slowest first: time, share, bytes written, line, op.
+
+        Nothing is assigned: parameters stay as they are.
+        """
+        self.plan(*args, **kwargs)
+        leaves, _ = self._signature(args, kwargs)
+        return self._latest().profile(leaves, repeat)
+
+    def graph(self, *args: Any, **kwargs: Any) -> Graph:
+        """Record the function for some arguments, and return the graph, with gradients and what is assigned."""
+        self._drawing = True
+        try:
+            found: Any = Recording(self, args, kwargs).graph
+        finally:
+            self._drawing = False
+        return found
+
+    def _latest(self) -> Recording:
+        if self._last is None:
+            raise ValueError(f"{self.__name__} has no plan yet: call it, or write compiled.plan(*arguments).")
+        return self._last
+
+    def __str__(self) -> str:
+        if self._last is None:
+            return f"{self!r}: no plan yet; it is made by the first call"
+        return f"{self!r}\n{self._last.plan}"
+
+    def __repr__(self) -> str:
+        return f"compile({self.__name__}, backend={self.backend!r})"
+
+
+BACKENDS = ("auto", "numpy", "xla")
+"""Names of the back ends; "auto" is one of the others, chosen by a fixed rule."""
+
+
+def plan_of(program: Program, backend: str) -> Any:
+    """Return a program as the plan of a back end. "auto" is NumPy's."""
+    if backend == "xla":
+        return XlaPlan(program)
+    return NumpyPlan(program)
+
+
+class Fixed:
+    """A static argument: a leaf, whatever it is."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Fixed) and identical(self.value, other.value)
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+
+def identical(x: Any, y: Any) -> bool:
+    """Are two static arguments the same? 1, 1.0 and True are not, nor are 0.0 and -0.0."""
+    if x is y:
+        return True
+    if type(x) is not type(y):
+        return False
+    if isinstance(x, tuple):
+        return len(x) == len(y) and all(map(identical, x, y))
+    return bool(x == y) and (type(x) is not float or math.copysign(1.0, x) == math.copysign(1.0, y))
+
+
+def hashable(x: Any) -> bool:
+    try:
+        hash(x)
+    except TypeError:
+        return False
+    return True
+
+
+def parameters_of(f: Callable[..., Any], static: tuple[str, ...]) -> tuple[list[str], set[int]]:
+    """Return the names of a function's parameters, and the positions of the static ones.
+
+    Raises:
+        ValueError: if there is no parameter of that name.
+    """
+    try:
+        parameters = inspect.signature(f).parameters
+    except (TypeError, ValueError):
+        if static:
+            raise
+        return [], set()
+    names = list(parameters)
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    if not open_ended and (unknown := [name for name in static if name not in parameters]):
+        raise ValueError(f"compile: {f.__name__} has no argument {unknown[0]!r}; it has {', '.join(names) or 'none'}.")
+    return names, {i for i, name in enumerate(names) if name in static}
+
+
+def what_changes(keys: list[Any], names: list[str]) -> str:
+    """Say in which arguments the kinds of arguments differ."""
+    if len({len(key) for key in keys}) > 1 or len({key[1] for key in keys if not isinstance(key[1], tuple)}) > 1:
+        return "the structure of the arguments keeps changing."
+    said = []
+    first = keys[0]
+    called = dict(enumerate(names, start=1)) if isinstance(first[1], tuple) else leaf_names(first[1], names)
+    for i in range(1, len(first)):
+        seen = list(dict.fromkeys(kind_name(key[i]) for key in keys))
+        if len(seen) > 1:
+            name = called.get(i, f"number {i}")
+            said.append(f"argument {name} was {', '.join(seen[:3])}{' …' if len(seen) > 3 else ''}.")
+    return " ".join(said) or "what the function looks at (modules' modes, optimizers' settings) keeps changing."
+
+
+def leaf_names(structure: Any, names: list[str]) -> dict[int, str]:
+    """Return the names of the leaves of arguments, by their place in what a recording depends on."""
+    found = {}
+    for i, (kind, which, *inside) in enumerate(structure.paths(), start=2):
+        name = which if kind == 1 else names[which] if which < len(names) else f"number {which + 1}"
+        found[i] = "".join([str(name), *(f"[{part!r}]" for part in inside)])
+    return found
+
+
+def kind_name(part: Any) -> str:
+    """Name a kind of argument: shape and dtype, a type, or a static argument."""
+    if isinstance(part, type):
+        return part.__name__
+    if isinstance(part, tuple) and len(part) == 2 and isinstance(part[1], np.dtype):
+        return f"{part[1]} of shape {part[0]}"
+    if isinstance(part, tuple) and len(part) == 2 and isinstance(part[1], Fixed):
+        return repr(part[1].value)
+    return repr(part[-1]) if isinstance(part, tuple) and len(part) == 2 else str(part)
+
+
+# --- one recording --------------------------------------------------------------------------------------------------
+
+
+def refuse_derivative(*_: Any) -> Any:
+    raise TypeError(
+        "backward: this Value was returned by a compiled function, which keeps no graph. Compute the gradient inside: "
+        "compile(grad(f)), or loss.backward() in the compiled function."
+    )
+
+
+ENDED = FunctionOp("compiled", "compiled", lambda x: x, refuse_derivative)
+"""What made the Values that a compiled function returns."""
+ANCHOR = Value.leaf(0.0, requires_grad=True, name="compiled")
+
+
+def count_references(arrays: list[Any]) -> list[int]:
+    """Return how often arrays are referred to."""
+    return [sys.getrefcount(array) for array in arrays]
+
+
+def unshared() -> int:
+    """Return what `count_references` gives for the array of a leaf that nobody else holds."""
+    leaf = Value.leaf(np.empty(1))
+    read = lambda: leaf._data  # noqa: E731
+    return count_references([read()])[0]
+
+
+UNSHARED = unshared()
+
+
+class Output(NamedTuple):
+    """How an output is returned: as an array or number, or in a Value."""
+
+    as_value: bool
+    requires_grad: bool
+    scalar: bool  # a NumPy scalar
+
+
+class Recording:
+    """One recording of a function: what it depends on, and its plan."""
+
+    def __init__(self, compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        leaves, structure = compiled._flatten(args, kwargs)
+        recorder = Recorder()
+        given = [stand_in(x, recorder) for x in leaves]
+        with mode(recorder=recorder, observer=None, trace=0, since=0), np.errstate(all="ignore"):  # as in later calls
+            new_args, new_kwargs = nested.unflatten(structure, given)
+            result = compiled.function(*new_args, **new_kwargs)
+            results, self.structure = nested.flatten(result, none_is_leaf=True)
+            results = [recorder.now(y) if isinstance(y, Recorded) else y for y in results]
+            recorder.finish()
+        for y in results:
+            if isinstance(y, Node):
+                recorder.standing_for(y)
+        bound = recorder.touched()
+        self.identities = [(i, leaves[i]) for i, x in enumerate(given) if isinstance(x, Node) and x in bound]
+        self.positions = [i for i, x in enumerate(given) if isinstance(x, Node) and x not in bound]
+        arguments = [given[i] for i in self.positions]
+        self.states = [state for node, state in recorder.states.items() if node not in set(arguments)]
+        number = {state: i for i, state in enumerate(self.states)}
+        place = {id(x): i for i, x in enumerate(given) if isinstance(x, Node) and x in recorder.originals}
+        self.constants = [
+            COMPUTED if isinstance(y, Recorded) else Same(place[id(y)]) if id(y) in place else y for y in results
+        ]
+        computed = [y for y in results if isinstance(y, Recorded)]
+        self.outputs = [Output(type(y) is Recorded, y.requires_grad, isinstance(y._data, np.generic)) for y in computed]
+        self.graph = Graph.of(*computed, *recorder.assigned.values()) if compiled._drawing else None
+        self.guards = recorder.guards
+        self.tests = [test for test, _ in recorder.checks]
+        self.commits = recorder.commits
+        self.zeroed = [recorder.originals.get(n, n) for n in recorder.zeroed if n.serial <= recorder.start]
+        program = Program(
+            arguments,
+            [state.node for state in self.states],
+            [host.node for host in recorder.hosts],
+            list[Node](computed),
+            [(number[state], node) for state, node in recorder.assigned.items()],
+            [node for _, node in recorder.checks],
+        )
+        for state in self.states:
+            state.forget()
+        simplify(program)
+        needed = [v is not None or not host.pure for v, host in zip(program.used_hosts(), recorder.hosts, strict=True)]
+        program.hosts = [v for v, need in zip(program.hosts, needed, strict=True) if need]
+        hosts = [host for host, need in zip(recorder.hosts, needed, strict=True) if need]
+        self.hosts = [host.compute for host in hosts]
+        # What was drawn while recording belongs to the first call: generators have moved on.
+        self.drawn = [[Drawn(host.node._data) if not host.pure else host.compute for host in hosts]]
+        self.values = any(isinstance(leaves[i], Node) for i in self.positions)
+        self.writes = bool(program.writes or self.commits or self.zeroed)
+        self.plan = plan_of(program, compiled.backend)
+        self.fallbacks = 0
+        self.failure = ""
+        self.accepts = compiled.accepts
+        self._threads = threading.local()
+
+    def fits(self, leaves: list[Any]) -> bool:
+        """Is everything that was looked at while recording still the same?"""
+        return all(leaves[i] is x for i, x in self.identities) and self.fits_state()
+
+    def fits_state(self) -> bool:
+        """The same, of what is not an argument."""
+        return all(look() == seen for look, seen in self.guards)
+
+    def run(self, leaves: list[Any], function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Run the plan; where a condition on data fails, or an op, the function itself, which explains it."""
+        if not self.writes:
+            found = self._run(leaves)
+        else:
+            with writing:
+                found = self._run(leaves)
+        if found is not FAILED:
+            return found
+        self.fallbacks += 1
+        result = function(*args, **kwargs)
+        if self.failure and self.fallbacks == 1:
+            warnings.warn(
+                f"the {self.plan.name} plan of {getattr(function, '__name__', 'a function')} failed, and the function "
+                f"itself was called: {self.failure}",
+                CompileWarning,
+                stacklevel=3,
+            )
+        return result
+
+    def _run(self, leaves: list[Any]) -> Any:
+        passed = leaves
+        if self.values:
+            leaves = [x._data if isinstance(x, Node) else x for x in leaves]
+        states = [state.read() for state in self.states]
+        references = count_references(states) if self.writes else ()
+        try:
+            run = self._threads.run
+        except AttributeError:
+            run = self._threads.run = self.plan.instance()
+        try:
+            with np.errstate(all="ignore"):
+                try:
+                    hosts = self.drawn.pop()
+                except IndexError:
+                    hosts = self.hosts
+                given = [leaves[i] for i in self.positions]
+                results, assigned, checked = run(given, states, [compute() for compute in hosts])
+        except Exception as error:  # noqa: BLE001  (what an op has to say, it says better in the function itself)
+            self.failure = f"{type(error).__name__}: {error}"
+            return FAILED
+        if checked and not all(np.all(test(x)) for test, x in zip(self.tests, checked, strict=True)):
+            return FAILED
+        if self.writes and (self.accepts is None or self.accepts(results)):
+            self._commit(states, references, assigned)
+        gave = iter([give(x, how) for x, how in zip(results, self.outputs, strict=True)])
+        return nested.unflatten(
+            self.structure,
+            [next(gave) if c is COMPUTED else constant(c, passed) for c in self.constants],
+        )
+
+    def _commit(self, states: list[Any], references: Sequence[int], assigned: Any) -> None:
+        """Assign everything at once: no signal is looked at before all is done."""
+        calls: list[tuple[Any, ...]] = []
+        for i, ufunc, x in assigned:
+            state, before = self.states[i], states[i]
+            if type(before) is not np.ndarray:
+                calls.append(state.write(x[()] if isinstance(x, np.ndarray) else x))
+            else:
+                alone = references[i] <= UNSHARED and before.base is None and before.flags.writeable
+                into = before if alone else np.empty_like(before)
+                # (np.copyto asks a function in Python, where Ctrl-C would be heard)
+                calls.append((operator.setitem, into, ..., x) if ufunc is None else (ufunc, *x, into))
+                if not alone:
+                    calls.append(state.write(into))
+            if state.leaf is not None:
+                calls.append((setattr, state.leaf, "serial", next(clock)))
+        calls += [(setattr, leaf, "_grad", None) for leaf in self.zeroed]
+        calls += [commit() for commit in self.commits]
+        with np.errstate(all="ignore"):
+            deque(starmap(call, calls), maxlen=0)
+
+    def profile(self, leaves: list[Any], repeat: int) -> str:
+        """Return a table of the plan's lines and their times."""
+        leaves = [x._data if isinstance(x, Node) else x for x in leaves]
+        given = [leaves[i] for i in self.positions], [s.read() for s in self.states], [h() for h in self.hosts]
+        return self.plan.profile(*given, repeat=repeat)
+
+
+class Drawn:
+    """A host computation whose result is there already."""
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+
+    def __call__(self) -> Any:
+        return self.data
+
+
+FAILED = object()
+COMPUTED = object()
+
+
+class Same(NamedTuple):
+    """An output that is an argument, as it came."""
+
+    position: int
+
+
+def constant(x: Any, leaves: list[Any]) -> Any:
+    """Return an output that is not computed: arrays as copies."""
+    if type(x) is Same:
+        return leaves[x.position]
+    return x.copy() if type(x) is np.ndarray else x
+
+
+def give(x: Any, how: Output) -> Any:
+    """Return a result as the function itself would."""
+    if how.scalar and isinstance(x, np.ndarray):
+        x = x[()]
+    if not how.as_value:
+        return x
+    made = Value.leaf(x)
+    if how.requires_grad:
+        made.op, made.parents, made.requires_grad = ENDED, (ANCHOR,), True
+    return made
+
+
+def stand_in(x: Any, recorder: Recorder) -> Any:
+    """Return what an argument is while the function is recorded.
+
+    Raises:
+        TypeError: for an array that does not hold plain numbers.
+    """
+    if isinstance(x, Fixed):
+        return x.value
+    if isinstance(x, Node):
+        return recorder.argument(x) if x.op is None else Recorded.leaf(x._data, name=x.name)
+    if isinstance(x, (np.ndarray, np.generic)):
+        if x.dtype.kind not in "biufc":
+            raise TypeError(f"compile: wanted arrays of numbers, got one of dtype {x.dtype}. Use it outside.")
+        if hasattr(x, "mask"):
+            raise TypeError(f"compile: wanted an array without a mask, got {type(x).__name__}. {UNMASK}")
+        return RecordedArray.leaf(x)
+    return RecordedArray.leaf(x) if type(x) in (float, int, complex) else x

@@ -1,0 +1,515 @@
+"""Running a function once, and keeping what it computes: ops, backward passes, and what it assigns.
+
+While a `Recorder` is the mode's `recorder`, everything that could leave the graph stays in it: a backward pass gives
+nodes as gradients, `p.data` is a node, and assigning to a leaf or stepping an optimizer is remembered, to be done
+whenever the compiled function is called. What cannot stay (a plain number, a branch on data) is refused, with the line.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..backward import check_seed, walk, why_no_gradient
+from ..debug import users_line
+from ..graph import Node, clock, describe, dtype, mode, modes, shape
+from ..op import ITEM, Op, constant_data, plain
+from ..ops.shape import alias, cast
+from ..value import Value
+
+__all__ = ["Host", "Recorded", "RecordedArray", "Recorder", "State"]
+
+
+def record_op(op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+    """Record an op."""
+    return recorder_of(next(a for a in args if isinstance(a, Recorded))).apply(op, args, attrs)
+
+
+def recorder_of(node: Node) -> Any:
+    """Return the recorder; refuse a value that was kept from a recording that is over.
+
+    Raises:
+        RuntimeError: if it was.
+    """
+    current = modes.current
+    recorder = None if current is None else current.recorder
+    if recorder is None or node.serial <= recorder.start:
+        raise RuntimeError(
+            f"compile: {describe(node)} was made while a compiled function was recorded, and kept. It has no number "
+            "now: return it from the function instead of storing it."
+        )
+    return recorder
+
+
+class Recorded(Value):
+    """A Value inside a function that is being recorded: everything but its numbers is known."""
+
+    __slots__ = ()
+    __hash__ = Value.__hash__
+    level: ClassVar[float] = 0.5  # type: ignore[assignment]  # below those of vmap, which go inside
+
+    interpreter: ClassVar[Any] = staticmethod(record_op)
+
+    @property
+    def data(self) -> Any:
+        """The value itself as an array, through which no gradient flows."""
+        return recorder_of(self).data(self)
+
+    @data.setter
+    def data(self, new: Any) -> None:
+        recorder_of(self).assign(self, new)
+
+    def detach(self) -> Any:
+        """Return the same value; nothing flows back through it."""
+        return recorder_of(self).fresh(self, False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Any:
+        """Switch whether a derivative with respect to this leaf is wanted: ``detach()`` gives one here, too."""
+        if self.op is alias and not any(p.requires_grad for p in self.parents) and self.dtype.kind in "fc":
+            self.requires_grad = requires_grad
+            return self
+        return super().requires_grad_(requires_grad)
+
+    def _refuse(self, what: str, instead: str) -> Any:
+        line = users_line()
+        where = f"\n  {line[0]}, line {line[1]}: {line[2]}" if line else ""
+        raise TypeError(
+            f"compile: {what} of {describe(self)} is not known while the function is recorded, since it changes from "
+            f"call to call.{where}\n  {instead}"
+        )
+
+    def _element(self) -> Any:
+        return self._refuse("the number", NUMBER)
+
+    def __bool__(self) -> bool:
+        return self._refuse("the truth", BRANCH)
+
+    def __contains__(self, item: Any) -> bool:
+        return self._refuse("the truth of `in`", BRANCH)
+
+    def item(self) -> Any:
+        """Refused: there is no number yet."""
+        return self._refuse("the number", NUMBER)
+
+    def tolist(self) -> Any:
+        """Refused: there are no numbers yet."""
+        return self._refuse("a list of numbers", NUMBER)
+
+    def numpy(self) -> Any:
+        """Refused: there are no numbers yet."""
+        return self._refuse("an array", ARRAY)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return self._refuse("an array", ARRAY)
+
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        return self._refuse("an array", ARRAY)
+
+    def __index__(self) -> int:
+        return self._refuse("the integer", INDEX)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return recorder_of(self).fresh(self, self.requires_grad)
+
+    def __reduce__(self) -> Any:
+        return self._refuse("a pickle", "Save what the compiled function returns.")
+
+    def __str__(self) -> str:
+        return self._refuse("the text", "Return the value and print it outside, or print(v.shape).")
+
+    __format__ = lambda self, spec: str(self)  # type: ignore[assignment]  # noqa: E731
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(shape={self.shape}, dtype={self.dtype})"
+
+
+class RecordedArray(Recorded):
+    """The same for what would be an array, or a plain number, if the function were not compiled."""
+
+    __slots__ = ()
+    __hash__ = Value.__hash__
+    is_array: ClassVar[bool] = True
+
+    def __mul__(self, other: Any) -> Any:
+        self._refuse_repetition(other)
+        return super().__mul__(other)
+
+    def __rmul__(self, other: Any) -> Any:
+        self._refuse_repetition(other)
+        return super().__rmul__(other)
+
+    def _refuse_repetition(self, other: Any) -> None:
+        """Refuse ``[0] * n``, which is a longer list and no product."""
+        if isinstance(other, (list, tuple, str)) and self.dtype.kind in "biu" and not self.shape:
+            self._refuse("the integer", INDEX)
+
+
+NUMBER = (
+    "Write np.exp(v) for math.exp(v); return the value and convert it outside; or, if it never changes, pass it as a "
+    "static argument: compile(f, static=('name',))."
+)
+BRANCH = (
+    "Write where(condition, a, b), which chooses elementwise and is recorded; or, if it depends on an argument that "
+    "rarely changes, make that argument static: compile(f, static=('name',))."
+)
+ARRAY = "Functions of NumPy take the value itself: np.sin(v). Numbers come out when the compiled function returns."
+INDEX = (
+    "Lengths and indices are fixed when the function is recorded: make that argument static, compile(f, "
+    "static=('name',)); or index with an array, which moves with the data."
+)
+
+
+class State:
+    """What a compiled function reads anew at each call, and may assign: the data of a leaf, an entry of a state.
+
+    Attributes:
+        node: what stands for it in the recording.
+        read: returns the number or array now.
+        write: given a new number or array, returns a call, as a tuple, that puts it in its place.
+        leaf: the Value whose data it is, or None.
+        now: what stands for it at this point of the recording.
+    """
+
+    def __init__(
+        self, node: Node, read: Callable[[], Any], write: Callable[[Any], tuple[Any, ...]], leaf: Node | None = None
+    ) -> None:
+        self.node, self.read, self.write, self.leaf = node, read, write, leaf
+        self.now = node
+
+    def forget(self) -> None:
+        """Let go of the recording, whose nodes hold arrays: one that nobody else holds is updated in place."""
+        del self.node, self.now
+
+
+class Host:
+    """A number or array that Python computes anew at each call: a learning rate, random numbers.
+
+    Attributes:
+        node: what stands for it in the recording.
+        compute: returns it.
+        pure: need it not be computed if nothing depends on it? A generator would have moved on.
+    """
+
+    def __init__(self, node: Node, compute: Callable[[], Any], pure: bool) -> None:
+        self.node, self.compute, self.pure = node, compute, pure
+
+
+class Recorder:
+    """What is recorded while a function runs once.
+
+    Attributes:
+        states: what is read at each call, by the node that stands for it.
+        assigned: the states that are assigned to, and their new values.
+        hosts: what Python computes at each call, in order.
+        checks: conditions on data, as pairs (test, node), which hold now and must hold at each call.
+        guards: what was looked at while recording: pairs (look, what was seen). If it looks different, record again.
+        commits: functions that return calls, as tuples, to be made after each call that went well.
+        zeroed: leaves whose gradients were forgotten.
+    """
+
+    def __init__(self) -> None:
+        self.start = next(clock)
+        self.states: dict[Node, State] = {}
+        self.assigned: dict[State, Node] = {}
+        self.hosts: list[Host] = []
+        self.checks: list[tuple[Callable[[Any], Any], Node]] = []
+        self.guards: list[tuple[Callable[[], Any], Any]] = []
+        self.commits: list[Callable[[], tuple[Any, ...]]] = []
+        self.zeroed: dict[Node, None] = {}
+        self.modules: dict[int, Any] = {}
+        self.stand_ins: dict[Node, Node] = {}  # what stands for a Value that is an argument
+        self.originals: dict[Node, Node] = {}  # and back
+        self.known: set[Node] = set()  # those of them that the function reaches in another way, too
+        self._versions: dict[Node, Node] = {}  # what a leaf that was assigned to is now
+        self._leaves: dict[Node, Node] = {}  # and back
+        self._grads: dict[Node, Node] = {}
+        self._unzeroed: dict[Node, None] = {}  # leaves that are taken to have no gradient before the call
+        self._entries: dict[Any, State] = {}
+        self._steps: dict[Any, int] = {}
+
+    # ops
+
+    def apply(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        """Compute an op once, and record it, also under `no_grad`."""
+        current: Any = modes.current
+        args = tuple([self.now(a) if isinstance(a, Node) else a for a in args])
+        nodes = [a for a in args if isinstance(a, Node)]
+        for key, value in attrs.items():
+            if isinstance(value, Node):
+                raise TypeError(
+                    f"{op.name}: {key} wanted a plain Python value, which is fixed when the function is recorded; got "
+                    f"{describe(value)}. {INDEX}"
+                )
+        attrs = {key: plain(value) for key, value in attrs.items()}
+        parents = tuple([a if isinstance(a, Node) else Value.leaf(constant_data(op, a)) for a in args])
+        with mode(recorder=None, recording=True):
+            data = op.compute(*[p._data for p in parents], **attrs)
+        kind = RecordedArray if all(type(a) is RecordedArray or self.is_constant(a) for a in nodes) else Recorded
+        node: Any = kind.leaf(data, requires_grad=any(a.requires_grad for a in nodes) and op.differentiable)
+        node.op, node.parents, node.attrs = op, parents, {**op.defaults, **attrs}
+        if not current.recording:
+            node.requires_grad = False
+        if not op.results:
+            return node
+        items = tuple([self.apply(ITEM, (node,), {"index": i}) for i in range(len(data))])
+        for item in items:
+            item.requires_grad = node.requires_grad and dtype(item._data).kind in "fc"
+        return items
+
+    def is_constant(self, node: Node) -> bool:
+        """Was it made of a number or array on the way, and not by `Value(x)`?"""
+        return type(node) is Value and node.op is None and node.serial > self.start
+
+    def now(self, node: Node) -> Node:
+        """Return what a node stands for at this point: a leaf that was assigned to is what was assigned.
+
+        Raises:
+            TypeError: if it was computed before, from something that requires a gradient.
+        """
+        node = self.standing_for(node)
+        if node in self._versions:
+            return self._versions[node]
+        if node.serial <= self.start:
+            if isinstance(node, Recorded):
+                recorder_of(node)
+            elif node.op is None:
+                self.read(node)
+            elif not node.requires_grad:  # what it was computed from may have been assigned to since
+                self._versions[node] = Recorded.leaf(node._data, name=node.name)
+                return self._versions[node]
+            else:
+                raise TypeError(
+                    f"compile: {describe(node)} was computed outside of the compiled function, from something that "
+                    "requires a gradient, and would not be computed again. Compute it inside, pass it as an argument, "
+                    "or detach() it if it is a constant."
+                )
+        return node
+
+    def argument(self, x: Node) -> Node:
+        """Return what stands for a leaf that is an argument: at other calls another one will be given.
+
+        If the function gets at it in another way, too, or twice, the recording holds for this one only.
+        """
+        if x in self.stand_ins:
+            return self.standing_for(x)
+        made = Value.leaf(x._data, requires_grad=x.requires_grad, name=x.name)
+        made.serial, made.hooks = x.serial, x.hooks
+        self.stand_ins[x], self.originals[made] = made, x
+        return made
+
+    def standing_for(self, x: Node) -> Node:
+        """Return what stands for a Value if it is an argument, and take note that the function knows it."""
+        made = self.stand_ins.get(x)
+        if made is None:
+            return x
+        self.known.add(made)
+        return made
+
+    def read(self, leaf: Node) -> State:
+        """Return the state that is a leaf's data: it is read at each call."""
+        if leaf not in self.states:
+            owner = self.originals.get(leaf, leaf)
+            write = lambda new: (setattr, owner, "_data", new)  # noqa: E731
+            self.states[leaf] = State(leaf, lambda: owner._data, write, owner)
+        return self.states[leaf]
+
+    def entry(self, read: Callable[[], dict[str, Any]], name: str, key: Any) -> State:
+        """Return the state that is an entry of a dict of arrays, always the same one for a key."""
+        if key not in self._entries:
+            node = RecordedArray.leaf(read()[name])
+            write = lambda new: (operator.setitem, read(), name, new)  # noqa: E731
+            self._entries[key] = self.states[node] = State(node, lambda: read()[name], write)
+        return self._entries[key]
+
+    def host(self, compute: Callable[[], Any], *, pure: bool = False) -> Node:
+        """Return a node for what Python computes anew at each call."""
+        with mode(recorder=None):
+            node = RecordedArray.leaf(compute())
+        self.hosts.append(Host(node, compute, pure))
+        return node
+
+    def require(self, test: Callable[[Any], Any], x: Node) -> bool:
+        """Is a condition on data true? It has to be at each call."""
+        node = self.now(x)
+        holds = bool(np.all(test(node._data)))
+        if holds:
+            self.checks.append((test, node))
+        return holds
+
+    def enter(self, module: Any) -> None:
+        """Take note of a module that is called: its mode and its generator are part of what is recorded."""
+        self.modules[id(module)] = module
+
+    # leaves
+
+    def fresh(self, x: Any, requires_grad: bool) -> Any:
+        """Return a node that is equal to x and a leaf to backward passes: no gradient goes further."""
+        made = alias(x)
+        made.requires_grad = False
+        made = alias(made)
+        made.requires_grad = requires_grad
+        return made
+
+    def adopt(self, made: Value, x: Any) -> None:
+        """Let ``Value(x)`` depend on x; it is a leaf to backward passes."""
+        made.__class__ = Recorded
+        if not isinstance(x, Node):
+            return
+        source = x if x.dtype == made.dtype else cast(x, dtype=made.dtype.name)
+        before = self.fresh(source, False)
+        made.op, made.parents, made.attrs, made.serial = alias, (before,), {}, next(clock)
+
+    def data(self, node: Node) -> Any:
+        """Return a leaf's data as it is at this point, as a node: what would be an array."""
+        made = alias(node)
+        made.requires_grad = False
+        made.__class__ = RecordedArray
+        return made
+
+    def assign(self, leaf: Node, new: Any) -> None:
+        """Assign to a leaf.
+
+        Raises:
+            ValueError, TypeError: if it is no leaf, or the shapes differ.
+        """
+        leaf = self.standing_for(leaf)
+        if leaf.op is not None and leaf.parents[0].requires_grad:
+            raise ValueError(f"cannot assign to .data of {describe(leaf)}: it was computed by {leaf.op.name!r}.")
+        if shape(new) != leaf.shape:
+            raise ValueError(f".data of {describe(leaf)} wanted shape {leaf.shape}, got {shape(new)}.")
+        node = self.converted(new, leaf)
+        if not isinstance(leaf, Recorded) and leaf.serial <= self.start:
+            self.assigned[self.read(leaf)] = node
+        version = self.fresh(node, leaf.requires_grad)
+        version.hooks = leaf.hooks
+        self._versions[leaf] = version
+        self._leaves[version] = leaf
+
+    def converted(self, new: Any, like: Node) -> Node:
+        """Return a new value as a node of the dtype of the old one."""
+        node = new if isinstance(new, Node) else RecordedArray.leaf(constant_data(alias, new))
+        if type(like._data) is float:
+            return node if type(node._data) is float else cast(node, dtype="python")
+        if node.dtype == like.dtype and not isinstance(node._data, float):
+            return node
+        if not np.can_cast(node.dtype, like.dtype, "same_kind"):
+            raise TypeError(f".data of {describe(like)} wanted numbers of dtype {like.dtype}, got {node.dtype}.")
+        return cast(node, dtype=like.dtype.name)
+
+    def put(self, state: State, new: Any) -> None:
+        """Assign to an entry of a state."""
+        state.now = self.assigned[state] = self.converted(new, state.node)
+
+    # gradients
+
+    def backward(self, output: Node, seed: Any) -> None:
+        """Add cotangents to the gradients of all nodes that the output depends on."""
+        seed = seed if isinstance(seed, Node) else check_seed(output, seed)
+        table = walk([self.now(output)], [seed], create_graph=True)
+        if not any(self.is_leaf(node) for node in table):
+            raise ValueError(why_no_gradient(output))
+        for node, g in table.items():
+            leaf = self._leaves.get(node, node)
+            before = self._grads.get(leaf)
+            self._grads[leaf] = g if before is None else before + g
+
+    def is_leaf(self, node: Node) -> bool:
+        """Is it a leaf to backward passes?"""
+        return node.op is None or not any(p.requires_grad for p in node.parents)
+
+    def grad(self, node: Node) -> Any:
+        """Return the gradient at this point, as a node, or None.
+
+        Raises:
+            ValueError: if there is one from before the call, to which others would be added.
+        """
+        node = self.standing_for(node)
+        if node.serial <= self.start and node not in self.zeroed:
+            leaf = self.originals.get(node, node)
+            if leaf._grad is not None:
+                raise ValueError(
+                    f"compile: {describe(node)} has a gradient from before the call, to which every call would add. "
+                    "Call zero_grad() inside the compiled function, before backward()."
+                )
+            self._unzeroed[leaf] = None
+        return self.data(self._grads[node]) if node in self._grads else None
+
+    def set_grad(self, node: Node, new: Any) -> None:
+        """Assign a gradient; None forgets it."""
+        node = self.standing_for(node)
+        self._grads.pop(node, None)
+        self.zeroed[node] = None
+        if new is not None:
+            self._grads[node] = self.converted(new, node)
+
+    def touched(self) -> set[Node]:
+        """Return the leaves of which more is needed than their data: they were assigned to, or have gradients."""
+        assigned = {state.node for state in self.assigned if state.leaf is not None}
+        return assigned | set(self._grads) | set(self.zeroed) | self.known
+
+    # training
+
+    def steps_of(self, key: Any, *, count: bool = True) -> int:
+        """Return how many steps were taken so far in this recording, by an optimizer or with a parameter; count one."""
+        n = self._steps.get(key, 0)
+        if count:
+            self._steps[key] = n + 1
+        return n
+
+    def watch(self, look: Callable[[], Any]) -> None:
+        """Record again when something that Python sees changes."""
+        self.guards.append((look, look()))
+
+    def finish(self) -> None:
+        """Watch what the recording took for granted."""
+        if self.modules:
+            self.watch(Settings(list(self.modules.values())))
+        leaves = [state.leaf for state in self.states.values() if state.leaf is not None]
+        self.watch(lambda: [leaf.requires_grad for leaf in leaves])
+        hooked = [leaf for leaf in leaves if leaf.requires_grad]
+        self.watch(lambda: [leaf.hooks for leaf in hooked])
+        without = list(self._unzeroed)
+        if without:
+            self.watch(lambda: all(leaf._grad is None for leaf in without))
+
+
+class Settings:
+    """Looks at what modules hold: are modes, settings, generators, parameters and parts the same objects?
+
+    Args:
+        modules: those that were called.
+    """
+
+    def __init__(self, modules: list[Any]) -> None:
+        self._modules, self._training = modules, [m.training for m in modules]
+        self._held = []
+        self._lists = []
+        for m in modules:
+            names = [name for name in vars(m) if not name.startswith("_") and name != "training"]
+            if names:
+                get = operator.itemgetter(*names) if len(names) > 1 else lambda kept, name=names[0]: (kept[name],)
+                self._held.append((get, vars(m), get(vars(m))))
+            self._lists += [(x, tuple(x)) for x in vars(m).values() if isinstance(x, list)]
+
+    def __call__(self) -> bool:
+        """Return whether they are."""
+        if [m.training for m in self._modules] != self._training:
+            return False
+        try:
+            for get, kept, seen in self._held:
+                if not all(map(operator.is_, get(kept), seen)) and not all(map(same, get(kept), seen)):
+                    return False
+        except KeyError:  # an attribute is gone
+            return False
+        for x, seen in self._lists:
+            if len(x) != len(seen) or not all(map(operator.is_, x, seen)):
+                return False
+        return True
+
+
+def same(x: Any, y: Any) -> bool:
+    """Are two settings the same? Numbers and texts are told by their value, everything else by identity."""
+    return x is y or (type(x) is type(y) and type(x) in (bool, int, float, str) and x == y)

@@ -1,0 +1,422 @@
+"""While a function is recorded nothing leaves the graph, nothing changes outside; what cannot be kept is refused."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+import re
+
+import numpy as np
+import pytest
+
+import autograd_nn as ad
+import autograd_nn.numpy as anp
+from autograd_nn import Value, compile, grad, no_grad
+from autograd_nn.functions import dropout
+from autograd_nn.graph import modes
+from autograd_nn.losses import cross_entropy
+
+X = np.array([1.0, -2.0, 3.0])
+
+
+# --- what is refused: a TypeError with the line, and what to write ---------------------------------------------------
+
+
+def branch(x):
+    if x.sum() > 0:  # the line
+        return x
+    return -x
+
+
+REFUSED = {
+    "branch": (branch, "if x.sum() > 0:  # the line", "where"),
+    "while": (lambda x: [0 for _ in iter(lambda: bool(x[0] > 0), False)], "iter(", "where"),
+    "and": (lambda x: (x[0] > 0) and x, "and x", "where"),
+    "in": (lambda x: 1.0 in x, "in x", "where"),
+    "max": (lambda x: max(x[0], x[1]), "max(", "where"),
+    "sorted": (lambda x: sorted([x[0], x[1]]), "sorted(", "where"),
+    "float": (lambda x: float(x[0]), "float(", "static"),
+    "int": (lambda x: int(x[0]), "int(", "static"),
+    "complex": (lambda x: complex(x[0]), "complex(", "static"),
+    "item": (lambda x: x[0].item(), "item()", "np.exp"),
+    "tolist": (lambda x: x.tolist(), "tolist()", "np.exp"),
+    "numpy": (lambda x: Value(x).numpy(), "numpy()", "np.sin"),
+    "math": (lambda x: math.exp(x[0]), "math.exp", "np.exp"),
+    "print": (lambda x: print(x), "print(", "outside"),
+    "str": (lambda x: str(x), "str(", "outside"),
+    "format": (lambda x: f"{x[0]:.3f}", ":.3f", "outside"),
+    "asarray": (lambda x: np.asarray(x), "asarray", "np.sin"),
+    "array of them": (lambda x: np.array([x, x]), "np.array(", "np.sin"),
+    "dlpack": (lambda x: np.from_dlpack(x), "from_dlpack", "np.sin"),
+    "pickle": (lambda x: pickle.dumps(x), "pickle", "returns"),
+    "range": (lambda x: list(range(x)), "range(", "static"),
+    "index of a list": (lambda x: [1, 2][x], "[x]", "static"),
+    "longer list": (lambda x: [0.0] * x, "* x", "static"),
+    "longer tuple": (lambda x: x * (0.0,), "(0.0,)", "static"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_has_no_number_yet_is_refused(name):
+    f, line, instead = REFUSED[name]
+    given = 2 if name in ("range", "index of a list", "longer list", "longer tuple") else X
+    with pytest.raises(TypeError, match="not known while the function is recorded") as caught:
+        compile(f)(given)
+    assert __file__ in str(caught.value) and line in str(caught.value) and instead in str(caught.value)
+    assert modes.current is None
+
+
+def test_a_number_as_an_attribute_is_refused():
+    with pytest.raises(TypeError, match="axis wanted a plain Python value.*static"):
+        compile(lambda x, n: ad.OPS["sum"](x, axis=n))(X, 0)
+
+
+def test_writing_into_an_array_is_refused():
+    def f(x):
+        y = np.zeros(3)
+        y[0] = x
+        return y
+
+    with pytest.raises((TypeError, ValueError)) as caught:
+        compile(f)(1.0)
+    assert "not known while the function is recorded" in str(caught.value.__cause__ or caught.value)
+
+
+def test_what_is_known_can_be_looked_at():
+    def f(x):
+        assert x.shape == (3,) and x.ndim == 1 and x.size == 3 and x.dtype == float and len(x) == 3
+        assert repr(x) == "RecordedArray(shape=(3,), dtype=float64)"
+        assert x is not None and x in {x: 1} and hash(x) == hash(x)
+        return sum(part * k for k, part in enumerate(x))
+
+    assert compile(f)(X) == 4.0
+
+
+# --- what is recorded -------------------------------------------------------------------------------------------------
+
+
+def test_comparisons_move_with_the_data():
+    f = lambda x: (np.where(x > 0, x, 0.1 * x), x == 3.0, (x > 0) & ~(x > 2), np.argmax(x), np.sort(x))  # noqa: E731
+    compiled = compile(f)
+    for x in (X, -X, 2 * X):
+        for a, b in zip(compiled(x), f(x), strict=True):
+            assert np.array_equal(a, b)
+    assert len(compiled) == 1
+
+
+def test_indices_move_with_the_data():
+    compiled = compile(lambda x, i: x[i])
+    assert compiled(X, np.int64(0)) == 1.0 and compiled(X, np.int64(2)) == 3.0
+    assert compiled(X, 1) == -2.0 and compiled(X, -1) == 3.0
+    assert np.array_equal(compiled(X, np.array([2, 0])), [3.0, 1.0])
+    assert np.array_equal(compiled(X, np.array([1, 1])), [-2.0, -2.0])
+
+
+def test_nothing_is_done_outside_while_recording():
+    w = Value(X, name="w")
+    before, serial = w._data, w.serial
+
+    def f(x):
+        w.zero_grad()
+        (w * x).sum().backward()
+        w.data = w.data - 0.1 * w.grad
+        raise RuntimeError("halt")
+
+    with pytest.raises(RuntimeError, match="halt"):
+        compile(f)(X)
+    assert w._data is before and w.serial == serial and w.grad is None and modes.current is None
+
+
+def test_data_and_gradients_are_arrays_as_they_are_in_eager_code():
+    w = Value(X)
+
+    def f(x):
+        w.zero_grad()
+        y = (w * x).sum()
+        y.backward()
+        return w.data, w.grad, y, y.data, y.detach(), Value(x), grad(lambda z: (z * z).sum())(x)
+
+    for a, b in zip(compile(f)(X), f(X), strict=True):
+        assert isinstance(a, Value) == isinstance(b, Value)
+        assert np.array_equal(getattr(a, "_data", a), getattr(b, "_data", b))
+
+
+def test_assignments_are_seen_by_what_comes_after_them():
+    def f(x):
+        y = w * x
+        w.data = w.data * 2.0
+        z = w * x
+        w.data = w.data + 1.0
+        return y, z, w * x
+
+    w = Value(X)
+    wanted = [v.data for v in f(X)]
+    end = w.data.copy()
+    w.data = X
+    compiled = compile(f)
+    assert all(np.array_equal(a.data, b) for a, b in zip(compiled(X), wanted, strict=True))
+    assert np.array_equal(w.data, end)
+    compiled(X)
+    assert np.array_equal(w.data, (end * 2.0) + 1.0)
+
+
+def test_gradients_after_an_assignment_are_those_at_the_new_point():
+    def f(x):
+        for _ in range(3):
+            w.zero_grad()
+            ((w * x) ** 2).sum().backward()
+            w.data = w.data - 0.01 * w.grad
+
+    w = Value(X)
+    f(X)
+    wanted = w.data.copy()
+    w.data = X
+    compile(f)(X)
+    assert np.allclose(w.data, wanted, rtol=1e-15)
+
+
+def test_gradients_add_up_until_they_are_forgotten():
+    w = Value(X)
+
+    def f(x):
+        w.zero_grad()
+        (w * x).sum().backward()
+        (w * w).sum().backward()
+        twice = w.grad
+        w.grad = None
+        (w * 3.0).sum().backward()
+        once = w.grad
+        w.grad = once * 2.0
+        return twice, once, w.grad
+
+    wanted = f(X)
+    w.grad = None
+    for a, b in zip(compile(f)(X), wanted, strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_a_gradient_from_before_the_call_is_refused_where_it_would_be_read():
+    w = Value(X)
+
+    def f(x):
+        (w * x).sum().backward()
+        return w.grad
+
+    compiled = compile(f)
+    assert np.array_equal(compiled(X), X)
+    assert np.array_equal(compiled(X), X)  # gradients are not kept from call to call
+    (w * 5.0).sum().backward()
+    with pytest.raises(ValueError, match=r"gradient from before the call.*zero_grad\(\) inside"):
+        compiled(X)
+    w.zero_grad()
+    assert np.array_equal(compiled(X), X)
+
+
+def test_hooks_are_called_and_later_ones_are_seen():
+    w = Value(X)
+    w.register_hook(lambda g: 2.0 * g)
+
+    def f(x):
+        w.zero_grad()
+        (w * x).sum().backward()
+        return w.grad
+
+    compiled = compile(f)
+    assert np.array_equal(compiled(X), 2.0 * X)
+    handle = w.register_hook(lambda g: g + 1.0)
+    assert np.array_equal(compiled(X), 2.0 * X + 1.0)
+    handle.remove()
+    assert np.array_equal(compiled(X), 2.0 * X)
+
+
+def test_hooks_outlive_an_assignment():
+    w = Value(X)
+    w.register_hook(lambda g: 10.0 * g)
+
+    def f(x):
+        w.data = w.data * 1.0
+        w.zero_grad()
+        (w * x).sum().backward()
+        return w.grad
+
+    assert np.array_equal(compile(f)(X), f(X)) and np.array_equal(f(X), 10.0 * X)
+
+
+def test_leaves_made_inside():
+    def f(x):
+        y = (x * 2.0).detach().requires_grad_()
+        z = Value(x, requires_grad=True)
+        (y * y * z).sum().backward()
+        return y.grad, z.grad, copy.deepcopy(y) * 1.0
+
+    for a, b in zip(compile(f)(Value(X)), f(Value(X)), strict=True):
+        assert np.array_equal(getattr(a, "_data", a), getattr(b, "_data", b))
+    with pytest.raises(ValueError, match="wanted a leaf"):
+        compile(lambda x: (x * 2.0).requires_grad_())(X)
+
+
+def test_no_gradient_flows_through_what_was_detached():
+    w = Value(X)
+
+    def f(x):
+        w.zero_grad()
+        ((w * x).detach() * w).sum().backward()
+        with no_grad():
+            frozen = w * x
+        assert not frozen.requires_grad
+        return w.grad
+
+    assert np.array_equal(compile(f)(X), X * X)
+
+
+def test_backward_without_a_path_says_why():
+    w = Value(X)
+
+    def f(x):
+        np.argmax(w * x).backward()
+
+    with pytest.raises(ValueError, match="argmax"):
+        compile(f)(X)
+    with pytest.raises(ValueError, match="wanted a scalar"):
+        compile(lambda x: (w * x).backward())(X)
+
+
+def test_assigning_another_shape_or_kind_is_refused():
+    w = Value(X)
+    for new, error in ((np.ones(2), ValueError), (1j * X, TypeError), ("a", (TypeError, ValueError))):
+
+        def f(x, new=new):
+            w.data = new
+            return x
+
+        with pytest.raises(error):
+            compile(f)(X)
+
+    def g(x):
+        y = w * x
+        y.data = X
+
+    with pytest.raises(ValueError, match="computed by 'mul'"):
+        compile(g)(X)
+
+
+@pytest.mark.parametrize(
+    "new", [lambda x: [1, 2, 3], lambda x: X, lambda x: x.astype(np.float32), lambda x: np.arange(3)]
+)
+def test_what_is_assigned_gets_the_dtype_of_the_leaf(new):
+    w = Value(np.zeros(3))
+
+    def f(x):
+        w.data = new(x)
+
+    compile(f)(X)
+    assert w.dtype == np.float64 and np.array_equal(w.data, new(X))
+
+
+# --- what is not given ------------------------------------------------------------------------------------------------
+
+
+def test_what_was_computed_outside_from_parameters_is_refused():
+    w = Value(X)
+    y = w * 2.0
+    with pytest.raises(TypeError, match="computed outside of the compiled function"):
+        compile(lambda x: x * y)(X)
+    detached = y.detach()
+    assert np.array_equal(compile(lambda x: x * detached)(X).data, X * 2.0 * X)
+
+
+def test_what_was_computed_outside_from_constants_is_a_constant():
+    """Even if what it was computed from has been assigned to since, and is read by the function, too."""
+    c = Value(2.0, requires_grad=False)
+    y = c * 3.0
+    c.data = 5.0
+    f = lambda x: (x * y, x * c)  # noqa: E731
+    compiled = compile(f)
+    assert [v.item() for v in compiled(1.0)] == [v.item() for v in f(1.0)] == [6.0, 5.0]
+    c.data = 7.0
+    assert [v.item() for v in compiled(1.0)] == [6.0, 7.0]
+
+
+def test_leaves_are_read_at_each_call():
+    w, c = Value(X), Value(np.ones(3), requires_grad=False)
+    compiled = compile(lambda x: w * x + c)
+    assert np.array_equal(compiled(X).data, X * X + 1.0)
+    w.data, c.data = 2.0 * X, np.zeros(3)
+    assert np.array_equal(compiled(X).data, 2.0 * X * X) and len(compiled) == 1
+
+
+def test_arrays_that_are_not_given_are_constants():
+    a = np.ones(3)
+    compiled = compile(lambda x: x + a)
+    compiled(X)
+    a += 1.0
+    assert np.array_equal(compiled(X), X + 1.0)
+
+
+KEPT = []
+
+
+def test_values_that_were_kept_raise_wherever_they_are_used():
+    KEPT.clear()
+
+    @compile
+    def f(x):
+        if not KEPT:
+            KEPT.append(x * 2.0)
+        return x + KEPT[0].sum()
+
+    f(X)
+    (left,) = KEPT
+    for use in (lambda: left + 1.0, lambda: left.data, lambda: left.detach(), lambda: copy.deepcopy(left), left.sum):
+        with pytest.raises(RuntimeError, match="and kept.*return it from the function"):
+            use()
+    with pytest.raises(RuntimeError, match="and kept"):
+        left.data = X
+    with pytest.raises(RuntimeError, match="and kept"):  # the next recording
+        f(np.ones(4))
+    with pytest.raises(TypeError):
+        float(left.sum)
+    assert np.array_equal(f(X), X + 4.0)
+
+
+# --- checks, states, hosts --------------------------------------------------------------------------------------------
+
+
+def test_conditions_on_data_hold_at_each_call():
+    compiled = compile(lambda z, t: cross_entropy(z, t))
+    z = np.zeros((2, 3))
+    compiled(z, np.array([0, 2]))
+    for wrong in ([0, 3], [-1, 0]):
+        with pytest.raises(ValueError, match=re.escape("0 to 2")) as caught:
+            compiled(z, np.array(wrong))
+        with pytest.raises(ValueError, match="0 to 2") as eager:
+            cross_entropy(z, np.array(wrong))
+        assert str(caught.value) == str(eager.value)
+    assert np.isclose(compiled(z, np.array([1, 1])), np.log(3.0)) and len(compiled) == 1
+
+
+def test_a_condition_that_fails_while_recording_is_explained():
+    with pytest.raises(ValueError, match="0 to 2"):
+        compile(lambda z, t: cross_entropy(z, t))(np.zeros((2, 3)), np.array([0, 3]))
+
+
+def test_random_numbers_are_drawn_at_each_call_and_in_the_order_of_eager_code():
+    def f(x, generator):
+        a = dropout(x, 0.5, generator)
+        dropout(x, 0.5, generator)  # not used, but drawn
+        return a, dropout(x, 0.2, generator)
+
+    mine, theirs = np.random.default_rng(7), np.random.default_rng(7)
+    x = np.ones(50)
+    compiled = compile(lambda x: f(x, mine))
+    outs = [compiled(x) for _ in range(4)]
+    for out in outs:
+        for a, b in zip(out, f(x, theirs), strict=True):
+            assert np.array_equal(a, b)
+    assert not np.array_equal(outs[0][0], outs[1][0]) and mine.random() == theirs.random()
+
+
+def test_functions_of_the_namespace_take_recorded_values():
+    f = lambda x: anp.exp(x).sum() + np.mean(anp.stack([x, x])) + anp.linalg.norm(x)  # noqa: E731
+    assert np.isclose(compile(f)(X), f(X), rtol=1e-15)
