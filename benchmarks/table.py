@@ -27,7 +27,8 @@ def line(row: Row, ours: float | None) -> str:
     if row.seconds is None:
         return f"| {name} | {row.note} | | |"
     ratio = f"{row.seconds / ours:.2f}" if ours else ""
-    return f"| {name} | {duration(row.seconds)} | {duration(row.spread)} | {ratio} |"
+    spread = duration(row.spread) if row.spread else ""
+    return f"| {name} | {duration(row.seconds)} | {spread} | {ratio} |"
 
 
 def duration(seconds: float) -> str:
