@@ -365,6 +365,7 @@ class Mode(NamedTuple):
     observer: Any = None  # told of new nodes, assigned leaves and backward passes: see debug.Observer
     trace: int = 0  # how many transforms are tracing: results inside an outer trace stay nodes
     since: int = 0  # when the outermost derivative that is under way began; 0 outside of all
+    inside: bool = False  # is a module being called?
     recorder: Any = None  # takes over what ops, assignments and backward passes do: see compiler.recorder
 
 

@@ -71,12 +71,12 @@ class Module:
         outer = modes.current
         if outer is not None and outer.recorder is not None:
             outer.recorder.enter(self)
-        if not self._is_root and (outer is None or outer.scope is None):
+        if not self._is_root and (outer is None or not outer.inside):
             self.label()
         cached = self._modes  # one read: another thread may set it
         if cached is None or cached[0] is not outer:
             scope = nested_scope(outer, self._label or type(self).__name__.lower())
-            cached = outer, (outer or Mode())._replace(scope=scope)
+            cached = outer, (outer or Mode())._replace(scope=scope, inside=True)
             if outer is None or (outer.observer is None and outer.recorder is None and not outer.trace):
                 self._modes = cached  # the others live for a while only
         modes.current = cached[1]

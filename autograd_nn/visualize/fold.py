@@ -208,13 +208,16 @@ def signature(nodes: list[Node]) -> Any:
 
 
 def owners(graph: Graph) -> dict[Node, str | None]:
-    """Return each node's scope; a parameter or constant that has none gets what the ops that use it have in common."""
+    """Return each node's scope; a parameter or constant that has none gets what the ops that use it have in common.
+
+    So does a parameter whose module was called inside another scope: "net/layer0", used in "experiment/net/layer0".
+    """
     scopes = {node: node.scope or None for node in graph.nodes}
     users: dict[Node, list[str]] = {}
     for node in graph.nodes:
         for parent in node.parents:
             wanted = parent.requires_grad or not (parent.name or parent.shape)  # no input
-            if parent.op is None and not parent.scope and wanted:
+            if parent.op is None and (parent.scope or wanted):
                 users.setdefault(parent, []).append(node.scope or "")
     for leaf, paths in users.items():
         common = paths[0].split("/")
@@ -222,7 +225,9 @@ def owners(graph: Graph) -> dict[Node, str | None]:
             parts = path.split("/")
             same = (a == b for a, b in zip(common, parts, strict=False))
             common = common[: next((i for i, equal in enumerate(same) if not equal), len(parts))]
-        scopes[leaf] = "/".join(common) or None
+        path = "/".join(common)
+        if not leaf.scope or path.endswith(f"/{leaf.scope}"):
+            scopes[leaf] = path or None
     return scopes
 
 

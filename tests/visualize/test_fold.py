@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograd_nn import Graph, Value, name_scope
+from autograd_nn import Graph, Value, name_scope, nn
 from autograd_nn.visualize import draw, to_dot, to_mermaid
-from autograd_nn.visualize.fold import fold, fold_modules
+from autograd_nn.visualize.fold import fold, fold_modules, owners
 
 
 def chain(length):
@@ -245,3 +245,18 @@ def test_the_parameters_of_an_output_are_shown():
         z = y * Value(0.25, name="v")
     names = [box.nodes[0].name for box in fold_modules(Graph.of(z), 1) if not box.title]
     assert "v" in names
+
+
+def test_a_model_called_in_a_scope_keeps_its_parameters_in_its_layers():
+    model = nn.MLP([2, 3, 1], rng=0)
+    with name_scope("experiment"):
+        y = model(np.ones((1, 2)))
+    graph = Graph.of(y)
+    assert {node.scope for node in graph.nodes if node.op is not None} == {
+        "experiment/mlp",
+        "experiment/mlp/layers.0",
+        "experiment/mlp/layers.1",
+    }
+    owner = owners(graph)
+    assert {owner[p] for p in model.layers[1].parameters()} == {"experiment/mlp/layers.1"}
+    assert {owner[p] for p in model.layers[0].parameters()} == {"experiment/mlp/layers.0"}
