@@ -62,7 +62,7 @@ LIMITS = {
 
 CHOICES = {"data": tuple(DATA), "activation": ACTIVATIONS, "init": INITIAL, "optimizer": tuple(OPTIMIZERS)}
 WHOLE = ("points", "seed", "batch_size")
-LONGEST = 200  # letters of a column's name
+LONGEST = 20_000  # letters of a column's name
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def draw(ax: Axes, model: Any, scene: Scene, *, resolution: int, cmap: Any, outp
         chosen = scene.points[scene.number == k]
         ax.plot(chosen[:, 0], chosen[:, 1], linestyle="none", markersize=5.5, markeredgewidth=0.7, zorder=2.5, **mark)
         handles.append(lines.Line2D([], [], linestyle="none", markersize=7, **mark))
-    handles.append(lines.Line2D([], [], color="#111111" if ax.patch.get_alpha() != 0 else ink(ax), linewidth=1.6))
+    handles.append(lines.Line2D([], [], color=ink(ax), linewidth=1.6))
     ax.set_xlim(low[0], high[0])
     ax.set_ylim(low[1], high[1])
     # Beside the field, where text needs no background: on it, colors would be behind the words.

@@ -51,7 +51,7 @@ def test_play_pause_step_epoch_reset(visit):
     until(page, "document.querySelector('#steps').textContent === '10'")
     assert page.inner_text("#epochs") == "1"
     page.click("#play")
-    assert page.get_attribute("#play", "aria-label") == "Pause"
+    until(page, "document.querySelector('#play').ariaLabel === 'Pause'")
     until(page, "+document.querySelector('#steps').textContent > 40")
     page.click("#play")
     until(page, "document.querySelector('#play').ariaLabel === 'Play'")
@@ -248,6 +248,25 @@ def test_a_file(visit, tmp_path, flowers):
     page.wait_for_selector("#alert p")
     assert "three different columns" in page.inner_text("#alert")
     assert page.input_value("#column-0") == "length"
+
+
+def test_names_that_turn_text_around_or_never_end(visit):
+    rows = "\n".join(f"{i},{i * i % 7},{'ab'[i % 2]}\u202e$x$" for i in range(40))
+    page = visit()
+    page.click(".tile:has(input[value=csv])")
+    long = "x" * 10_000
+    text = f"\u202eevil \u05e9,{long},constructor\n{rows}\n".encode()
+    settled(page, page.set_input_files, "#file", {"name": "f.csv", "mimeType": "text/csv", "buffer": text})
+    assert page.inner_text("#alert") == ""
+    assert page.inner_text("#name-x") == "\\u202eevil \u05e9"
+    assert "a\\u202e$x$" in page.inner_text("#legend")
+    assert "\u202e" not in page.inner_text("body")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1200
+    assert max(page.locator(s).bounding_box()["height"] for s in ("#name-y", "#notes", "#columns")) < 400
+    assert page.input_value("#column-1") == long
+    assert page.input_value("#column-0") == "\u202eevil \u05e9"  # its name is what it was
+    page.keyboard.press("s")
+    until(page, "document.querySelector('#steps').textContent === '1'")
 
 
 @pytest.mark.parametrize(

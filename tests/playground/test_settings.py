@@ -53,7 +53,7 @@ def test_numbers_become_what_they_are():
         ({"hidden": [True]}, "up to 6 hidden layers"),
         ({"hidden": 4}, "up to 6 hidden layers"),
         ({"columns": ["a", "b"]}, "two features and of the target"),
-        ({"columns": ["a", "b", "c" * 201]}, "two features and of the target"),
+        ({"columns": ["a", "b", "c" * 20_001]}, "two features and of the target"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_a_sentence(given, fault):

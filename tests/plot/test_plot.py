@@ -148,6 +148,8 @@ def test_axes_of_a_dark_style_keep_its_colors(name):
         assert ax.xaxis.label.get_color() == "white"
         if ax.get_legend():
             assert {mpl.colors.to_hex(t.get_color()) for t in ax.get_legend().get_texts()} == {"#ffffff"}
+            drawn = [line for line in ax.get_legend().get_lines() if line.get_linestyle() != "None"]
+            assert all(contrast(line.get_color(), "#000000") > 2.5 for line in drawn)
 
 
 def luminance(color):

@@ -41,13 +41,14 @@ const Layout = (() => {
     return { cards, of, edges };
   }
 
-  // Fold modules until at most `most` cards are left: repeated ones first ("layer × 12"), then the deepest, level by level.
-  function autoFold(nodes, scopes, most) {
+  // Fold modules until at most `most` cards are left: if `rolled`, repeated ones first ("layer × 12"); then the deepest,
+  // level by level.
+  function autoFold(nodes, scopes, most, rolled = true) {
     const depth = scopes.map(() => 0);
     scopes.forEach((scope, i) => { depth[i] = scope.parent >= 0 ? depth[scope.parent] + 1 : 1; });
     const folded = new Set(), few = () => visible(nodes, scopes, folded).cards.size <= most;
     if (few()) return folded;
-    scopes.forEach((scope, i) => { if (scope.repeats) folded.add(i); });
+    if (rolled) scopes.forEach((scope, i) => { if (scope.repeats) folded.add(i); });
     for (let d = depth.reduce((a, b) => Math.max(a, b), 0); d > 0 && !few(); d--) depth.forEach((k, i) => { if (k === d) folded.add(i); });
     return folded;
   }

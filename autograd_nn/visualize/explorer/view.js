@@ -159,7 +159,7 @@
     set(turnButton, down ? '→' : '↓');
     turnButton.setAttribute('title', down ? 'Flow from left to right' : 'Flow from top to bottom');
     turnButton.setAttribute('aria-label', (down ? '→' : '↓') + turnButton.title.slice(4));
-    set(foldButton, folded.size > opened.size ? 'Unfold' : 'Fold');
+    set(foldButton, drawn.cards.size < widest ? 'Unfold' : 'Fold');
     svg.classList.toggle('many', drawn.cards.size > 60);
     layers.boxes.replaceChildren();
     layers.titles.replaceChildren();
@@ -416,14 +416,22 @@
   }
 
   function show(id) { // unfold what hides a node, and bring it into view
-    let hidden = false;
-    for (let i = nodes[id].scope; i >= 0; i = scopes[i].parent) if (folded.delete(i)) hidden = true;
-    if (hidden) relayout(true);
+    const path = new Set();
+    for (let i = nodes[id].scope; i >= 0; i = scopes[i].parent) path.add(i);
+    if ([...path].some(i => folded.has(i))) { open(path); relayout(true); }
     reveal([drawn.of[id]]);
   }
 
+  // Unfold modules; what they hold stays folded if all of it would be too much: one click must not draw 100,000 cards.
+  function open(path) {
+    for (const i of path) folded.delete(i);
+    if (Layout.visible(nodes, scopes, folded).cards.size <= TOO_MANY) return;
+    const inside = new Set(path);
+    scopes.forEach((scope, i) => { if (inside.has(scope.parent) && !path.has(i)) { inside.add(i); folded.add(i); } });
+  }
+
   function fold(i) { folded.add(i); refold('b' + i, 's' + i); }
-  function unfold(i) { folded.delete(i); refold('s' + i, 'b' + i); }
+  function unfold(i) { open(new Set([i])); refold('s' + i, 'b' + i); }
   function refold(from, to) { // what was under the pointer stays there
     const middle = () => { const k = svg.querySelector(`[data-k="${from}"]`) || svg.querySelector(`[data-k="${to}"]`); return k ? k.getBoundingClientRect() : null; };
     const before = middle(), focused = document.activeElement && document.activeElement.dataset && document.activeElement.dataset.k === from;
@@ -435,9 +443,10 @@
     if (focused) svg.querySelector(`[data-k="${to}"]`)?.focus({ preventScroll: true });
   }
 
-  const parents = new Set(scopes.map(scope => scope.parent)), opened = Layout.autoFold(nodes, scopes, TOO_MANY); // never a frozen page
+  // As open as the page can draw, and as folded as it began if that is not everything: never a frozen page.
+  const parents = new Set(scopes.map(scope => scope.parent)), opened = Layout.autoFold(nodes, scopes, TOO_MANY, false), widest = Layout.visible(nodes, scopes, opened).cards.size;
   function foldAll() {
-    folded = new Set(folded.size > opened.size ? opened : scopes.map((_, i) => i).filter(i => !parents.has(i) || opened.has(i)));
+    folded = drawn.cards.size < widest ? new Set(opened) : opened.size ? Layout.autoFold(nodes, scopes, MOST) : new Set(scopes.map((_, i) => i).filter(i => !parents.has(i)));
     relayout();
   }
 

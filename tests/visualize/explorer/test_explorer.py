@@ -323,6 +323,34 @@ def test_a_hundred_thousand_nodes(open_file, tmp_path, make):
     assert page.locator(".found").text_content() != ""
 
 
+def test_no_click_draws_everything(open_file, tmp_path):
+    """Thousands of modules alike are one card at first; whoever opens it sees a part of them, and a page that lives."""
+    root = Value(1.0, name="x")
+    for i in range(2000):
+        with name_scope(f"block{i}"):
+            root = (root * 1.0001).tanh()
+    page = open_file(Explorer(root).save(tmp_path / "blocks.html"))
+    page.wait_for_selector("[data-ready='1']", state="attached")
+    assert [card["name"] for card in page.evaluate(CARDS)] == ["▸ block × 2,000"]
+    page.locator(".node.group").click()
+    assert 10 < len(page.evaluate(CARDS)) <= 150
+    page.keyboard.press("c")
+    wide = len(page.evaluate(CARDS))
+    assert 10 < wide <= 1200
+    assert page.locator("button[title^='Fold or unfold']").text_content() == "Fold"
+    page.keyboard.press("c")
+    assert len(page.evaluate(CARDS)) == 1
+    assert page.locator("button[title^='Fold or unfold']").text_content() == "Unfold"
+    page.keyboard.press("c")
+    assert len(page.evaluate(CARDS)) == wide
+    page.keyboard.press("c")
+    page.keyboard.press("/")
+    page.keyboard.type("block1234")
+    page.keyboard.press("Enter")
+    assert page.locator(".node.sel").count() == 1
+    assert len(page.evaluate(CARDS)) <= 1200
+
+
 def test_repeated_blocks_are_one_card(explore, mlp):
     page = explore(mlp(4, *[8] * 14, 1), width=1600)
     (name,) = [name for name in cards(page) if "×" in name]
