@@ -994,3 +994,31 @@ def test_no_warnings_where_numpy_would_warn():
         warnings.simplefilter("error")
         out = compile(lambda x: np.log(x) / 0.0)(np.array([0.0, -1.0]))
     assert np.isnan(out[1])
+
+
+# --- when a plan fails ------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_that_fails_says_so_once_and_the_function_is_called():
+    compiled = compile(lambda x: x * 2)
+    compiled(X)
+
+    def broken(*_):
+        raise MemoryError("no room")
+
+    compiled._latest()._threads.run = broken
+    with pytest.warns(CompileWarning, match="numpy plan of <lambda> failed.*MemoryError: no room"):
+        assert equal(compiled(X), X * 2)
+    assert equal(compiled(X), X * 2)
+    assert compiled.fallbacks == 2
+
+
+def test_functions_without_a_signature():
+    assert repr(compile(min)) == "compile(min, backend='auto')"
+    with pytest.raises(ValueError, match="no signature"):
+        compile(min, static="key")
+
+
+def test_there_is_no_plan_for_what_is_called_as_it_is():
+    with pytest.raises(ValueError, match="no plan for Values that were computed from others"):
+        compile(lambda v: v * 2).plan(Value(1.0) * 2)
