@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import ContextDecorator, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
@@ -442,10 +442,11 @@ class Edge(NamedTuple):
     position: int
 
 
-def topological_order(outputs: Iterable[Node]) -> list[Node]:
+def topological_order(outputs: Iterable[Node], given: Container[Node] = ()) -> list[Node]:
     """Return every node that the outputs depend on, parents before children, without recursion.
 
-    The order is a depth-first post-order and depends on the graph alone: the same code gives the same order.
+    The order is a depth-first post-order and depends on the graph alone: the same code gives the same order. What lies
+    behind nodes that are given is left out.
     """
     order: list[Node] = []
     seen: set[Node] = set()
@@ -457,7 +458,8 @@ def topological_order(outputs: Iterable[Node]) -> list[Node]:
         elif node not in seen:
             seen.add(node)
             stack.append((node, True))
-            stack.extend((parent, False) for parent in reversed(node.parents) if parent not in seen)
+            if node not in given:
+                stack.extend((parent, False) for parent in reversed(node.parents) if parent not in seen)
     return order
 
 

@@ -214,3 +214,11 @@ def test_no_grad_may_be_entered_again():
         with quiet, quiet:
             assert not (x * x).requires_grad
         assert (x * x).requires_grad
+
+
+def test_nothing_beyond_what_is_given_is_looked_at():
+    x = Value(2.0)
+    y = x * 3.0
+    z = y + 1.0
+    assert topological_order([z], {y: None})[0] is y and x not in topological_order([z], {y: None})
+    assert topological_order([z, z], {})[-1] is z and len(topological_order([z, z], {})) == 5

@@ -1,7 +1,7 @@
 """The NumPy back end: a program as the source of one Python function, a call a line, with ``out=`` everywhere.
 
 Buffers are allocated once for each thread, and views of them are made once. A call of the plan allocates nothing but
-what it returns, and the results of ops that have no form with ``out=``, which are marked in the listing.
+what it returns, and the results of ops that have no form with ``out=``: in the listing their names begin with t.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from .memory import Pool, bases, last_uses
 from .program import Instruction, Program, Variable
 
 __all__ = ["NumpyPlan", "VIEWS"]
-
-Emit = Callable[["Writer", Instruction, str], None]
 
 VIEWS = frozenset(
     "reshape transpose swapaxes moveaxis expand_dims squeeze matrix_transpose broadcast_to getitem diagonal flip "

@@ -5,12 +5,12 @@ It holds no data but constants: a variable knows its shape, its dtype and where 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from ..graph import Node, dtype, shape
+from ..graph import Node, dtype, shape, topological_order
 
 __all__ = ["Instruction", "Program", "Variable"]
 
@@ -103,7 +103,7 @@ class Program:
         given |= {node: ("host", i) for i, node in enumerate(hosts)}
         made: dict[Node, Variable] = {}
         self.instructions: list[Instruction] = []
-        for node in order(wanted, given):
+        for node in topological_order(wanted, given):
             number = len(made)
             if node in given:
                 made[node] = Variable(number, given[node][0], node, given[node][1])
@@ -157,20 +157,3 @@ def overlap(x: Any, y: Any) -> bool:
 
 def parts(x: Any) -> tuple[Any, ...]:
     return x if type(x) is tuple else (x,)
-
-
-def order(wanted: Iterable[Node], given: dict[Node, Any]) -> list[Node]:
-    """Return the nodes that are needed, parents first; nothing beyond what is given."""
-    found: list[Node] = []
-    seen: set[Node] = set()
-    stack = [(node, False) for node in reversed(list(wanted))]
-    while stack:
-        node, done = stack.pop()
-        if done:
-            found.append(node)
-        elif node not in seen:
-            seen.add(node)
-            stack.append((node, True))
-            if node not in given:
-                stack.extend((p, False) for p in reversed(node.parents) if p not in seen)
-    return found

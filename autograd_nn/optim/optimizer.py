@@ -104,7 +104,6 @@ class Optimizer:
         self.clip_norm = None if clip_norm is None else check_limit(clip_norm, "clip_norm")
         self.groups, self._names = make_groups(type(self).__name__, parameters)
         self.parameters: tuple[Value, ...] = tuple(p for group in self.groups for p in group.parameters)
-        self._group_of = [group for group in self.groups for _ in group.parameters]
         self.steps = 0
         # Per parameter: its state, None before its first step, and the steps taken with it. One that is unfrozen late,
         # or is reached late, starts afresh: Adam's bias correction counts the gradients that went into its means.

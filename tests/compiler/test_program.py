@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from autograd_nn import OPS, Value
-from autograd_nn.compiler.program import Instruction, Program, Variable, order, overlap
+from autograd_nn import OPS
+from autograd_nn.compiler.program import Instruction, Program, Variable, overlap
 from autograd_nn.compiler.recorder import RecordedArray
 
 X = np.arange(6.0).reshape(2, 3)
@@ -71,14 +71,6 @@ def test_results_say_in_whose_memory_they_lay(record):
     reshaped, doubled, _ = program.outputs
     assert reshaped.shares == 0 and doubled.shares is None
     assert overlap(X, X[1:]) and not overlap(X, X.copy()) and overlap((None, X), (X[0],)) and not overlap(1.0, X)
-
-
-def test_nothing_beyond_what_is_given_is_looked_at():
-    x = Value(2.0)
-    y = x * 3.0
-    z = y + 1.0
-    assert order([z], {y: None})[0] is y and x not in order([z], {y: None})
-    assert order([z, z], {})[-1] is z and len(order([z, z], {})) == 5
 
 
 def test_a_chain_as_long_as_memory_allows():

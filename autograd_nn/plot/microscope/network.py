@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...graph import Node
+from ...graph import Node, topological_order
 from ...visualize import formula
 from ..canvas import plain
 from ..squiggle import recorded
@@ -93,17 +93,8 @@ def name_of(model: Any) -> str:
 
 def depending(out: Any, x: Node) -> set[Node]:
     """Return the nodes on the way from x to the output."""
-    found, order, seen = {x}, [], set()
-    stack = [(out, False)]
-    while stack:
-        node, done = stack.pop()
-        if done:
-            order.append(node)
-        elif node not in seen:
-            seen.add(node)
-            stack.append((node, True))
-            stack += [(p, False) for p in node.parents]
-    for node in order:
+    found = {x}
+    for node in topological_order([out]):
         if any(p in found for p in node.parents):
             found.add(node)
     return found
