@@ -25,6 +25,7 @@ WORKLOADS = (
     "small_mlp",
     "wide_mlp",
     "deep_mlp",
+    "cnn",
     "elementwise",
     "estimators",
     "cold_import",
