@@ -26,6 +26,7 @@ WORKLOADS = (
     "wide_mlp",
     "deep_mlp",
     "cnn",
+    "recurrent",
     "elementwise",
     "estimators",
     "cold_import",
@@ -45,8 +46,8 @@ def main(arguments: list[str] | None = None) -> None:
     with threadpool_limits(1):
         for name in chosen.workloads or WORKLOADS:
             print(f"{name} …", flush=True)
-            result = importlib.import_module(f".{name}", __package__).run(quick=chosen.quick)
-            text = table(result)
+            results = importlib.import_module(f".{name}", __package__).run(quick=chosen.quick)
+            text = "\n".join(table(result) for result in (results if isinstance(results, list) else [results]))
             print(text, flush=True)
             if not chosen.quick:
                 store(name, text)

@@ -6,6 +6,7 @@ Convolution 1 → 16 (3×3, padding 1), relu, pool 2, convolution 16 → 32 (the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ def make() -> Task:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(BATCH, CHANNELS[0], SIDE, SIDE)).astype(np.float32)
     weights = []
-    for m, n in zip(CHANNELS, CHANNELS[1:], strict=False):
+    for m, n in pairwise(CHANNELS):
         weights += [rng.normal(0, np.sqrt(2 / (9 * m)), (n, m, 3, 3)), rng.normal(0, 0.1, n)]
     weights += [rng.normal(0, np.sqrt(1 / DENSE), (DENSE, CLASSES)), np.zeros(CLASSES)]
     labels = rng.integers(0, CLASSES, BATCH)

@@ -23,6 +23,10 @@ EAGER = "autograd_nn, eager"
 Step = Callable[[], Any]
 
 
+class AbsentError(Exception):
+    """A contestant that cannot take part says why."""
+
+
 class Row(NamedTuple):
     name: str
     seconds: float | None  # median; None if it did not take part
@@ -80,7 +84,7 @@ def compare(
             step = make()
             for _ in range(checked):
                 result = step()
-        except ImportError as reason:
+        except (ImportError, AbsentError) as reason:
             notes[name] = f"skipped: {reason}"
             print(f"  {name}: {notes[name]}", flush=True)
             continue
@@ -111,7 +115,7 @@ def ours_compiled(make: Callable[[str | None], Step], *, eager: bool = True) -> 
         from autograd_nn.compiler import BACKENDS
 
         if backend not in BACKENDS:
-            raise ImportError(f"there is no back end {backend!r} yet")
+            raise AbsentError(f"there is no back end {backend!r} yet")
         return make(backend)
 
     found = {

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .harness import Step
+from .harness import AbsentError, Step
 
 MOMENTUM, BETAS, EPSILON = 0.9, (0.9, 0.999), 1e-8
 Layout = Callable[[Sequence[Any]], Sequence[Any]]
@@ -30,6 +30,7 @@ class Task(NamedTuple):
     jax: Callable[[Sequence[Any], Any], Any]
     torch_layout: Layout = list  # from our weights to torch's, and back
     peers_x: np.ndarray | None = None  # if others want x in another order of axes
+    not_compiled: str = ""  # why there is no torch.compile
 
 
 # --- ours ------------------------------------------------------------------------------------------------------------
@@ -108,7 +109,9 @@ def torch(task: Task, *, fused: bool = False) -> Step:
 
 
 def torch_compiled(task: Task) -> Step:
-    """The whole step in one torch.compile: faster than to compile the forward pass, or the optimizer, by itself."""
+    """The whole step in one torch.compile: faster than to compile the loss, or the optimizer, by itself."""
+    if task.not_compiled:
+        raise AbsentError(task.not_compiled)
     import torch
     from torch.nn.functional import cross_entropy
 
