@@ -27,6 +27,7 @@ WORKLOADS = (
     "deep_mlp",
     "cnn",
     "recurrent",
+    "elementwise_chain",
     "elementwise",
     "estimators",
     "cold_import",
