@@ -28,6 +28,8 @@ WORKLOADS = (
     "cnn",
     "recurrent",
     "elementwise_chain",
+    "logistic",
+    "second_order",
     "elementwise",
     "estimators",
     "cold_import",
