@@ -30,6 +30,7 @@ WORKLOADS = (
     "elementwise_chain",
     "logistic",
     "second_order",
+    "estimator_fit",
     "elementwise",
     "estimators",
     "cold_import",
