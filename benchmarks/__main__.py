@@ -34,6 +34,7 @@ WORKLOADS = (
     "elementwise",
     "estimators",
     "cold_import",
+    "first_call",
 )
 PEERS = ("micrograd", "autograd", "torch", "jax")
 

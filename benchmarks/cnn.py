@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from . import training
-from .harness import COMPILED, Bar, Result, Step, compare, ours_compiled
-from .training import TORCH, TORCH_COMPILED, TORCH_FUSED, Flat, Head, Task
+from .harness import COMPILED, TORCH, TORCH_COMPILED, TORCH_FUSED, Bar, Result, Step, compare, ours_compiled
+from .training import Flat, Head, Task
 
 BATCH, SIDE, CHANNELS, CLASSES = 64, 28, (1, 16, 32), 10
 DENSE = CHANNELS[-1] * (SIDE // 4) ** 2

@@ -5,9 +5,9 @@ Many products of middle size, and much around them: about 60 µs of arithmetic f
 
 from __future__ import annotations
 
-from .harness import COMPILED, Bar, Result, Step, compare, ours_compiled
+from .harness import COMPILED, JAX, TORCH, TORCH_COMPILED, TORCH_FUSED, Bar, Result, Step, compare, ours_compiled
 from .mlp import by_hand, task
-from .training import JAX, TORCH, TORCH_COMPILED, TORCH_FUSED, Task, ours, peers
+from .training import Task, ours, peers
 
 SIZES, BATCH = (784, *[128] * 5, 10), 64
 

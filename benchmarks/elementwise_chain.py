@@ -10,8 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from .harness import COMPILED, AbsentError, Bar, Result, Step, compare, ours_compiled
-from .training import BY_HAND, JAX, TORCH, TORCH_COMPILED
+from .harness import (
+    BY_HAND,
+    COMPILED,
+    JAX,
+    TORCH,
+    TORCH_COMPILED,
+    AbsentError,
+    Bar,
+    Result,
+    Step,
+    compare,
+    ours_compiled,
+)
 
 SIZES = {1000: 0.35, 100_000: 0.6, 10_000_000: 0.5}
 """Elements, and how many times JAX's time ours may be."""

@@ -20,6 +20,11 @@ COMPILED = "autograd_nn, compile"
 NUMPY_PLAN = "autograd_nn, compile, NumPy plan"
 NATIVE = "autograd_nn, compile, native"
 EAGER = "autograd_nn, eager"
+JAX = "JAX jit"
+TORCH = "torch eager"
+TORCH_FUSED = "torch eager, fused optimizer"
+TORCH_COMPILED = "torch.compile"
+BY_HAND = "NumPy by hand, out="
 Step = Callable[[], Any]
 
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .harness import COMPILED, Bar, Result, Step, compare, ours_compiled
-from .training import BY_HAND, JAX, TORCH, TORCH_COMPILED
+from .harness import BY_HAND, COMPILED, JAX, TORCH, TORCH_COMPILED, Bar, Result, Step, compare, ours_compiled
 
 ROWS, FEATURES, RATE = 1_000_000, 20, 0.1
 BLOCK = 8192

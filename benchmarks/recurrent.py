@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from . import training
-from .harness import COMPILED, EAGER, Bar, Result, Step, compare, ours_compiled
-from .training import JAX, TORCH, TORCH_COMPILED, TORCH_FUSED, Flat, Head, Task
+from .harness import COMPILED, EAGER, JAX, TORCH, TORCH_COMPILED, TORCH_FUSED, Bar, Result, Step, compare, ours_compiled
+from .training import Flat, Head, Task
 
 STEPS, BATCH, FEATURES, UNITS, CLASSES = 50, 32, 128, 128, 10
 

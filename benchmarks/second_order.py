@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .harness import COMPILED, Bar, Result, Step, compare, ours_compiled
-from .training import BY_HAND, JAX, TORCH, TORCH_COMPILED
+from .harness import BY_HAND, COMPILED, JAX, TORCH, TORCH_COMPILED, Bar, Result, Step, compare, ours_compiled
 
 SIZES, HESSIAN = (10, 1000), 50
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from . import mlp, training
-from .harness import COMPILED, NUMPY_PLAN, Bar, Result, Step, compare, ours_compiled
-from .training import JAX, TORCH, TORCH_FUSED, Task
+from .harness import COMPILED, JAX, NUMPY_PLAN, TORCH, TORCH_FUSED, Bar, Result, Step, compare, ours_compiled
+from .training import Task
 
 BATCH, SIZES = 32, (64, 32, 10)
 LEARNING_RATE = 0.01

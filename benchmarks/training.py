@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .harness import AbsentError, Step
+from .harness import BY_HAND, JAX, TORCH, TORCH_COMPILED, TORCH_FUSED, AbsentError, Step
 
 MOMENTUM, BETAS, EPSILON = 0.9, (0.9, 0.999), 1e-8
 Layout = Callable[[Sequence[Any]], Sequence[Any]]
@@ -290,10 +290,3 @@ def peers(task: Task, by_hand: Callable[[], Step] | None = None) -> dict[str, Ca
         TORCH_COMPILED: lambda: torch_compiled(task),
     }
     return found | {BY_HAND: by_hand} if by_hand else found
-
-
-JAX = "JAX jit"
-TORCH = "torch eager"
-TORCH_FUSED = "torch eager, fused optimizer"
-TORCH_COMPILED = "torch.compile"
-BY_HAND = "NumPy by hand, out="
