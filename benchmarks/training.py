@@ -210,7 +210,10 @@ class Flat:
     def __init__(self, task: Task) -> None:
         self.rule, self.rate, self.number = task.rule, np.float32(task.rate), 0
         self.p = np.concatenate([w.ravel() for w in task.weights])
-        self.g, self.m, self.v, self.work, self.more = (np.zeros_like(self.p) for _ in range(5))
+        self.g = np.zeros_like(self.p)
+        self.m = np.zeros_like(self.p) if task.rule != "SGD" else self.g
+        self.v = np.zeros_like(self.p) if task.rule == "Adam" else self.g
+        self.buffers = np.empty((2, BLOCK), np.float32)
         self.parameters, self.gradients = self.views(self.p, task), self.views(self.g, task)
 
     @staticmethod
@@ -219,29 +222,29 @@ class Flat:
         return [part.reshape(w.shape) for part, w in zip(np.split(flat, ends[:-1]), task.weights, strict=True)]
 
     def update(self) -> None:
-        p, g, m, v, work, more = self.p, self.g, self.m, self.v, self.work, self.more
+        p, g, m, v = self.p, self.g, self.m, self.v
         if self.rule == "SGD":
             np.multiply(g, self.rate, out=g)
             np.subtract(p, g, out=p)
         elif self.rule == "Momentum":
             np.multiply(m, MOMENTUM, out=m)
             np.add(m, g, out=m)
-            np.multiply(m, self.rate, out=work)
-            np.subtract(p, work, out=p)
+            np.multiply(m, self.rate, out=g)
+            np.subtract(p, g, out=p)
         else:
             self.number += 1
             first, second = (1 - beta**self.number for beta in BETAS)
             for i in range(0, p.size, BLOCK):  # stays in the cache
                 part = slice(i, i + BLOCK)
-                adam(p[part], g[part], m[part], v[part], work[:BLOCK], more[:BLOCK], self.rate, first, second)
+                adam(p[part], g[part], m[part], v[part], self.buffers, self.rate, first, second)
 
 
 BLOCK = 16384
 
 
-def adam(p: Any, g: Any, m: Any, v: Any, work: Any, more: Any, rate: Any, first: float, second: float) -> None:
+def adam(p: Any, g: Any, m: Any, v: Any, buffers: Any, rate: Any, first: float, second: float) -> None:
     """Update a block in place."""
-    work, more = work[: p.size], more[: p.size]
+    work, more = buffers[:, : p.size]
     np.multiply(m, BETAS[0], out=m)
     np.multiply(g, 1 - BETAS[0], out=work)
     np.add(m, work, out=m)
