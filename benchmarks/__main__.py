@@ -35,6 +35,7 @@ WORKLOADS = (
     "estimators",
     "cold_import",
     "first_call",
+    "threads",
     "memory",
 )
 PEERS = ("micrograd", "autograd", "torch", "jax")
