@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the workloads that were asked for, or all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure workloads beside their peers.")
     parser.add_argument("workloads", nargs="*", metavar="workload", help=f"{', '.join(WORKLOADS)}; all if left out")
-    parser.add_argument("--quick", action="store_true", help="fewer samples, about a minute; README.md stays as it is")
+    parser.add_argument("--quick", action="store_true", help="fewer samples, a few minutes; README.md stays as it is")
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.workloads) - set(WORKLOADS):
         parser.error(f"unknown workload {', '.join(sorted(unknown))}; there are {', '.join(WORKLOADS)}")

@@ -85,6 +85,7 @@ def compare(
     notes: dict[str, str] = {}
     reference: Any = None
     for name, make in contestants.items():
+        result: Any = None
         try:
             step = make()
             for _ in range(checked):

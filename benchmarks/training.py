@@ -124,9 +124,8 @@ def torch_compiled(task: Task) -> Step:
     @torch.compile
     def train(parameters: Any, x: Any) -> Any:
         gradients, loss = gradient(parameters, x)
-        if task.rule == "Adam":
-            number.add_(1)
-            corrections = [1 - beta**number for beta in BETAS]
+        number.add_(1)
+        first, second = (1 - beta**number for beta in BETAS)
         for p, g, m, v in zip(parameters, gradients, means, squares, strict=True):
             if task.rule == "SGD":
                 p.sub_(task.rate * g)
@@ -135,7 +134,7 @@ def torch_compiled(task: Task) -> Step:
             else:
                 m.mul_(BETAS[0]).add_(g, alpha=1 - BETAS[0])
                 v.mul_(BETAS[1]).addcmul_(g, g, value=1 - BETAS[1])
-                p.sub_(task.rate * (m / corrections[0]) / ((v / corrections[1]).sqrt() + EPSILON))
+                p.sub_(task.rate * (m / first) / ((v / second).sqrt() + EPSILON))
         return loss
 
     return lambda: [train(parameters, x), *task.torch_layout(parameters)]
