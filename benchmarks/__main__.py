@@ -9,7 +9,6 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "
     os.environ[variable] = "1"
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["JAX_CPU_ENABLE_ASYNC_DISPATCH"] = "false"  # with one core this is faster: no thread has to be woken up
 
 import argparse  # noqa: E402  (the variables have to be set first)
 import contextlib  # noqa: E402

@@ -21,6 +21,7 @@ from .harness import (
     Result,
     Step,
     compare,
+    import_jax,
     ours_compiled,
 )
 
@@ -94,8 +95,8 @@ def torch_compiled(size: int) -> Step:
 
 
 def jax(size: int) -> Step:
-    import jax
-    import jax.numpy as jnp
+    jax = import_jax()
+    jnp = jax.numpy
 
     x = jnp.asarray(data(size))
     both = jax.jit(jax.value_and_grad(lambda x: chain(x, jnp.tanh, jax.nn.sigmoid, jnp.exp)))

@@ -15,7 +15,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .harness import COMPILED, EAGER, JAX, NATIVE, NUMPY_PLAN, TORCH_COMPILED, AbsentError, Result, Row, judge
+from .harness import (
+    COMPILED,
+    EAGER,
+    JAX,
+    NATIVE,
+    NUMPY_PLAN,
+    TORCH_COMPILED,
+    AbsentError,
+    Result,
+    Row,
+    import_jax,
+    judge,
+)
 from .table import duration
 
 NETWORKS = ("small_mlp", "wide_mlp", "deep_mlp")
@@ -44,9 +56,7 @@ def child(network: str, name: str) -> None:
 
     with contextlib.suppress(ImportError):
         if name == JAX:
-            import jax
-
-            jax.numpy.zeros(3).block_until_ready()
+            import_jax().numpy.zeros(3).block_until_ready()
         elif name == TORCH_COMPILED:
             pass
     try:

@@ -10,7 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from .harness import BY_HAND, COMPILED, JAX, TORCH, TORCH_COMPILED, Bar, Result, Step, compare, ours_compiled
+from .harness import (
+    BY_HAND,
+    COMPILED,
+    JAX,
+    TORCH,
+    TORCH_COMPILED,
+    Bar,
+    Result,
+    Step,
+    compare,
+    import_jax,
+    ours_compiled,
+)
 
 ROWS, FEATURES, RATE = 1_000_000, 20, 0.1
 BLOCK = 8192
@@ -89,8 +101,8 @@ def torch_compiled() -> Step:
 
 
 def jax() -> Step:
-    import jax
-    import jax.numpy as jnp
+    jax = import_jax()
+    jnp = jax.numpy
 
     def loss(p: Any, x: Any, y: Any) -> Any:
         z = x @ p[0] + p[1]

@@ -7,7 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from .harness import BY_HAND, COMPILED, JAX, TORCH, TORCH_COMPILED, Bar, Result, Step, compare, ours_compiled
+from .harness import (
+    BY_HAND,
+    COMPILED,
+    JAX,
+    TORCH,
+    TORCH_COMPILED,
+    Bar,
+    Result,
+    Step,
+    compare,
+    import_jax,
+    ours_compiled,
+)
 
 SIZES, HESSIAN = (10, 1000), 50
 
@@ -69,8 +81,8 @@ def torch_compiled(size: int, full: bool) -> Step:
 
 
 def jax(size: int, full: bool) -> Step:
-    import jax
-    import jax.numpy as jnp
+    jax = import_jax()
+    jnp = jax.numpy
 
     x, v = map(jnp.asarray, data(size))
     if full:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .harness import BY_HAND, JAX, TORCH, TORCH_COMPILED, TORCH_FUSED, AbsentError, Step
+from .harness import BY_HAND, JAX, TORCH, TORCH_COMPILED, TORCH_FUSED, AbsentError, Step, import_jax
 
 MOMENTUM, BETAS, EPSILON = 0.9, (0.9, 0.999), 1e-8
 Layout = Callable[[Sequence[Any]], Sequence[Any]]
@@ -145,8 +145,8 @@ def torch_compiled(task: Task) -> Step:
 
 def jax(task: Task) -> Step:
     """JAX, the whole step compiled; parameters and state are donated, so that their memory is used again."""
-    import jax
-    import jax.numpy as jnp
+    jax = import_jax()
+    jnp = jax.numpy
 
     def loss(parameters: Any, x: Any, labels: Any) -> Any:
         log_p = jax.nn.log_softmax(task.jax(parameters, x), axis=1)
