@@ -26,6 +26,7 @@ from .numpy_plan import NumpyPlan
 from .passes import simplify
 from .program import Program
 from .recorder import Recorded, RecordedArray, Recorder
+from .tape import TapePlan, fits_tape
 from .xla_plan import XlaPlan
 
 __all__ = ["BACKENDS", "CompileWarning", "Compiled", "compile"]
@@ -288,14 +289,16 @@ class Compiled:
         return f"compile({self.__name__}, backend={self.backend!r})"
 
 
-BACKENDS = ("auto", "numpy", "xla")
+BACKENDS = ("auto", "numpy", "tape", "xla")
 """Names of the back ends; "auto" is one of the others, chosen by a fixed rule."""
 
 
 def plan_of(program: Program, backend: str) -> Any:
-    """Return a program as the plan of a back end. "auto" is NumPy's."""
+    """Return a program as the plan of a back end. "auto" is the tape for many single numbers, else NumPy's."""
     if backend == "xla":
         return XlaPlan(program)
+    if backend == "tape" or (backend == "auto" and fits_tape(program)):
+        return TapePlan(program)
     return NumpyPlan(program)
 
 

@@ -1,0 +1,436 @@
+"""What a tape computes: its operation codes, each on a Python float, on arrays, and in one native loop over all.
+
+The native loop is compiled once, by Numba, for all tapes, and kept on disk: a tape is data to it. Sums, products,
+quotients, comparisons and choices are those of eager code to the last bit. So is everything else on Python floats in
+the native loop, which calls the same C library as Python; NumPy's own exponentials, logarithms and so on differ from
+it by up to 2 units in the last place.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import operator
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = ["CODES", "OF_OP", "Code", "available", "interpret", "native"]
+
+
+class Code(NamedTuple):
+    """One operation of a tape, on float64; False and True are 0 and 1.
+
+    Attributes:
+        name: for people.
+        arity: how many operands it has.
+        array: called with operands and `out`, by position: a ufunc, or a function here.
+        number: the same on Python floats, as eager code computes it; where it raises, NumPy is asked.
+        exact: are both the same to the last bit?
+        room: does `array` want room for bools and for floats, as further arguments?
+    """
+
+    name: str
+    arity: int
+    array: Callable[..., Any]
+    number: Callable[..., Any]
+    exact: bool = False
+    room: bool = False
+
+
+def maximum(x: Any, y: Any, out: Any = None) -> Any:
+    """The larger; of two zeros the first, as Python's max has it (NumPy's takes the second)."""
+    return np.maximum(y, x, out=out)
+
+
+def minimum(x: Any, y: Any, out: Any = None) -> Any:
+    """The smaller; of two zeros the first."""
+    return np.minimum(y, x, out=out)
+
+
+def larger(x: float, y: float) -> float:
+    return x if x != x else y if y > x or y != y else x
+
+
+def smaller(x: float, y: float) -> float:
+    return x if x != x else y if y < x or y != y else x
+
+
+def relu(x: Any, out: Any, mask: Any, _: Any) -> None:
+    """As on Python floats, where that of -0.0 is -0.0."""
+    np.copyto(out, x)
+    np.copyto(out, 0.0, where=np.less(x, 0.0, mask))
+
+
+def sigmoid(x: Any, out: Any, mask: Any, z: Any) -> None:
+    """As on Python floats: 1 / (1 + exp(-x)) for x ≥ 0, and exp(x) / (1 + exp(x)) below."""
+    np.absolute(x, z)
+    np.negative(z, z)
+    np.exp(z, z)
+    np.copyto(out, z)
+    np.copyto(out, 1.0, where=np.greater_equal(x, 0.0, mask))
+    np.add(z, 1.0, z)
+    np.divide(out, z, out)
+
+
+def python_sigmoid(x: float) -> float:
+    if x >= 0:
+        return 1.0 / (1.0 + math.exp(-x))
+    z = math.exp(x)
+    return z / (1.0 + z)
+
+
+def logistic(x: Any, out: Any = None) -> Any:
+    """As on arrays: 1 / (1 + exp(-x)), where exp(-x) may be infinite."""
+    z = np.exp(np.negative(x, out), out)
+    return np.divide(1.0, np.add(z, 1.0, out), out)
+
+
+def cube(x: Any, out: Any) -> None:
+    np.multiply(x, x, out)
+    np.multiply(out, x, out)
+
+
+def fourth(x: Any, out: Any) -> None:
+    np.multiply(x, x, out)
+    np.multiply(out, out, out)
+
+
+def inverse_square(x: Any, out: Any) -> None:
+    np.divide(1.0, x, out)
+    np.multiply(out, out, out)
+
+
+def where(condition: Any, x: Any, y: Any, out: Any, mask: Any, _: Any) -> None:
+    np.copyto(out, y)
+    np.copyto(out, x, where=np.not_equal(condition, 0.0, mask))
+
+
+def python_power(x: float, y: float) -> float:
+    z = x**y
+    if type(z) is complex:
+        raise ValueError("NumPy has nan here")
+    return z
+
+
+def python_sign(x: float) -> float:
+    return 1.0 if x > 0 else -1.0 if x < 0 else 0.0 if x == 0 else x
+
+
+CODES = (
+    Code("copy", 1, np.positive, float, True),
+    Code("add", 2, np.add, operator.add, True),
+    Code("subtract", 2, np.subtract, operator.sub, True),
+    Code("mul", 2, np.multiply, operator.mul, True),
+    Code("divide", 2, np.divide, operator.truediv, True),
+    Code("negative", 1, np.negative, operator.neg, True),
+    Code("square", 1, np.square, lambda x: x * x, True),
+    Code("cube", 1, cube, lambda x: x * x * x, True),
+    Code("fourth", 1, fourth, lambda x: (x * x) * (x * x), True),
+    Code("reciprocal", 1, np.reciprocal, lambda x: 1.0 / x, True),
+    Code("inverse_square", 1, inverse_square, lambda x: (1.0 / x) * (1.0 / x), True),
+    Code("sqrt", 1, np.sqrt, math.sqrt, True),
+    Code("absolute", 1, np.absolute, abs, True),
+    Code("sign", 1, np.sign, python_sign, True),
+    Code("relu", 1, relu, lambda x: 0.0 if x < 0 else x, True, True),
+    Code("maximum", 2, maximum, larger, True),
+    Code("minimum", 2, minimum, smaller, True),
+    Code("where", 3, where, lambda c, x, y: x if c else y, True, True),
+    Code("less", 2, np.less, operator.lt, True),
+    Code("less_equal", 2, np.less_equal, operator.le, True),
+    Code("greater", 2, np.greater, operator.gt, True),
+    Code("greater_equal", 2, np.greater_equal, operator.ge, True),
+    Code("equal", 2, np.equal, operator.eq, True),
+    Code("not_equal", 2, np.not_equal, operator.ne, True),
+    Code("logical_and", 2, np.logical_and, lambda x, y: bool(x and y), True),
+    Code("logical_or", 2, np.logical_or, lambda x, y: bool(x or y), True),
+    Code("logical_not", 1, np.logical_not, operator.not_, True),
+    Code("isnan", 1, np.isnan, math.isnan, True),
+    Code("isfinite", 1, np.isfinite, math.isfinite, True),
+    Code("floor", 1, np.floor, np.floor, True),
+    Code("ceil", 1, np.ceil, np.ceil, True),
+    Code("power", 2, np.power, python_power),
+    Code("exp", 1, np.exp, math.exp),
+    Code("expm1", 1, np.expm1, math.expm1),
+    Code("log", 1, np.log, math.log),
+    Code("log1p", 1, np.log1p, math.log1p),
+    Code("log2", 1, np.log2, math.log2),
+    Code("log10", 1, np.log10, math.log10),
+    Code("sin", 1, np.sin, math.sin),
+    Code("cos", 1, np.cos, math.cos),
+    Code("tan", 1, np.tan, math.tan),
+    Code("arcsin", 1, np.arcsin, math.asin),
+    Code("arccos", 1, np.arccos, math.acos),
+    Code("arctan", 1, np.arctan, math.atan),
+    Code("arctan2", 2, np.arctan2, math.atan2),
+    Code("sinh", 1, np.sinh, math.sinh),
+    Code("cosh", 1, np.cosh, math.cosh),
+    Code("tanh", 1, np.tanh, math.tanh),
+    Code("sigmoid", 1, sigmoid, python_sigmoid, False, True),
+    Code("logistic", 1, logistic, logistic),
+)
+"""The number of a code is its position."""
+
+(
+    COPY,
+    ADD,
+    SUBTRACT,
+    MUL,
+    DIVIDE,
+    NEGATIVE,
+    SQUARE,
+    CUBE,
+    FOURTH,
+    RECIPROCAL,
+    INVERSE_SQUARE,
+    SQRT,
+    ABSOLUTE,
+    SIGN,
+    RELU,
+    MAXIMUM,
+    MINIMUM,
+    WHERE,
+    LESS,
+    LESS_EQUAL,
+    GREATER,
+    GREATER_EQUAL,
+    EQUAL,
+    NOT_EQUAL,
+    LOGICAL_AND,
+    LOGICAL_OR,
+    LOGICAL_NOT,
+    ISNAN,
+    ISFINITE,
+    FLOOR,
+    CEIL,
+    POWER,
+    EXP,
+    EXPM1,
+    LOG,
+    LOG1P,
+    LOG2,
+    LOG10,
+    SIN,
+    COS,
+    TAN,
+    ARCSIN,
+    ARCCOS,
+    ARCTAN,
+    ARCTAN2,
+    SINH,
+    COSH,
+    TANH,
+    SIGMOID,
+    LOGISTIC,
+) = range(len(CODES))
+
+SPECIAL = ("copy", "cube", "fourth", "inverse_square", "logistic")
+OF_OP: dict[str, int] = {code.name: i for i, code in enumerate(CODES) if code.name not in SPECIAL}
+"""Codes of ops of the same name."""
+OF_OP |= dict.fromkeys(("positive", "conj", "real"), COPY)
+
+
+def interpret(codes, starts, first, second, third, offset, begin, end, v):
+    """Run groups number begin to end of a tape: ``v[offset + i] = code(v[first[i]], …)`` for the i of each group.
+
+    Compiled by Numba, see `native`. One branch a group, then a loop without branches: wide graphs take about a
+    nanosecond a number, chains a few.
+    """
+    for group in range(begin, end):
+        code = codes[group]
+        start = starts[group]
+        stop = starts[group + 1]
+        if code == ADD:
+            for i in range(start, stop):
+                v[offset + i] = v[first[i]] + v[second[i]]
+        elif code == MUL:
+            for i in range(start, stop):
+                v[offset + i] = v[first[i]] * v[second[i]]
+        elif code == SUBTRACT:
+            for i in range(start, stop):
+                v[offset + i] = v[first[i]] - v[second[i]]
+        elif code == DIVIDE:
+            for i in range(start, stop):
+                v[offset + i] = v[first[i]] / v[second[i]]
+        elif code == NEGATIVE:
+            for i in range(start, stop):
+                v[offset + i] = -v[first[i]]
+        elif code == COPY:
+            for i in range(start, stop):
+                v[offset + i] = v[first[i]]
+        elif code == SQUARE:
+            for i in range(start, stop):
+                v[offset + i] = v[first[i]] * v[first[i]]
+        elif code == CUBE:
+            for i in range(start, stop):
+                x = v[first[i]]
+                v[offset + i] = x * x * x
+        elif code == FOURTH:
+            for i in range(start, stop):
+                x = v[first[i]] * v[first[i]]
+                v[offset + i] = x * x
+        elif code == RECIPROCAL:
+            for i in range(start, stop):
+                v[offset + i] = 1.0 / v[first[i]]
+        elif code == INVERSE_SQUARE:
+            for i in range(start, stop):
+                x = 1.0 / v[first[i]]
+                v[offset + i] = x * x
+        elif code == SQRT:
+            for i in range(start, stop):
+                v[offset + i] = math.sqrt(v[first[i]])
+        elif code == ABSOLUTE:
+            for i in range(start, stop):
+                v[offset + i] = abs(v[first[i]])
+        elif code == SIGN:
+            for i in range(start, stop):
+                x = v[first[i]]
+                v[offset + i] = 1.0 if x > 0.0 else -1.0 if x < 0.0 else 0.0 if x == 0.0 else x
+        elif code == RELU:
+            for i in range(start, stop):
+                x = v[first[i]]
+                v[offset + i] = 0.0 if x < 0.0 else x
+        elif code == MAXIMUM:
+            for i in range(start, stop):
+                x = v[first[i]]
+                y = v[second[i]]
+                v[offset + i] = x if x != x else y if y > x or y != y else x
+        elif code == MINIMUM:
+            for i in range(start, stop):
+                x = v[first[i]]
+                y = v[second[i]]
+                v[offset + i] = x if x != x else y if y < x or y != y else x
+        elif code == WHERE:
+            for i in range(start, stop):
+                v[offset + i] = v[second[i]] if v[first[i]] != 0.0 else v[third[i]]
+        elif code == LESS:
+            for i in range(start, stop):
+                v[offset + i] = 1.0 if v[first[i]] < v[second[i]] else 0.0
+        elif code == LESS_EQUAL:
+            for i in range(start, stop):
+                v[offset + i] = 1.0 if v[first[i]] <= v[second[i]] else 0.0
+        elif code == GREATER:
+            for i in range(start, stop):
+                v[offset + i] = 1.0 if v[first[i]] > v[second[i]] else 0.0
+        elif code == GREATER_EQUAL:
+            for i in range(start, stop):
+                v[offset + i] = 1.0 if v[first[i]] >= v[second[i]] else 0.0
+        elif code == EQUAL:
+            for i in range(start, stop):
+                v[offset + i] = 1.0 if v[first[i]] == v[second[i]] else 0.0
+        elif code == NOT_EQUAL:
+            for i in range(start, stop):
+                v[offset + i] = 1.0 if v[first[i]] != v[second[i]] else 0.0
+        elif code == LOGICAL_AND:
+            for i in range(start, stop):
+                v[offset + i] = 1.0 if v[first[i]] != 0.0 and v[second[i]] != 0.0 else 0.0
+        elif code == LOGICAL_OR:
+            for i in range(start, stop):
+                v[offset + i] = 1.0 if v[first[i]] != 0.0 or v[second[i]] != 0.0 else 0.0
+        elif code == LOGICAL_NOT:
+            for i in range(start, stop):
+                v[offset + i] = 1.0 if v[first[i]] == 0.0 else 0.0
+        elif code == ISNAN:
+            for i in range(start, stop):
+                v[offset + i] = 1.0 if v[first[i]] != v[first[i]] else 0.0
+        elif code == ISFINITE:
+            for i in range(start, stop):
+                v[offset + i] = 1.0 if abs(v[first[i]]) < math.inf else 0.0
+        elif code == FLOOR:
+            for i in range(start, stop):
+                v[offset + i] = np.floor(v[first[i]])
+        elif code == CEIL:
+            for i in range(start, stop):
+                v[offset + i] = np.ceil(v[first[i]])
+        elif code == POWER:
+            for i in range(start, stop):
+                v[offset + i] = math.pow(v[first[i]], v[second[i]])
+        elif code == EXP:
+            for i in range(start, stop):
+                v[offset + i] = math.exp(v[first[i]])
+        elif code == EXPM1:
+            for i in range(start, stop):
+                v[offset + i] = math.expm1(v[first[i]])
+        elif code == LOG:
+            for i in range(start, stop):
+                v[offset + i] = math.log(v[first[i]])
+        elif code == LOG1P:
+            for i in range(start, stop):
+                v[offset + i] = math.log1p(v[first[i]])
+        elif code == LOG2:
+            for i in range(start, stop):
+                v[offset + i] = math.log2(v[first[i]])
+        elif code == LOG10:
+            for i in range(start, stop):
+                v[offset + i] = math.log10(v[first[i]])
+        elif code == SIN:
+            for i in range(start, stop):
+                v[offset + i] = math.sin(v[first[i]])
+        elif code == COS:
+            for i in range(start, stop):
+                v[offset + i] = math.cos(v[first[i]])
+        elif code == TAN:
+            for i in range(start, stop):
+                v[offset + i] = math.tan(v[first[i]])
+        elif code == ARCSIN:
+            for i in range(start, stop):
+                v[offset + i] = math.asin(v[first[i]])
+        elif code == ARCCOS:
+            for i in range(start, stop):
+                v[offset + i] = math.acos(v[first[i]])
+        elif code == ARCTAN:
+            for i in range(start, stop):
+                v[offset + i] = math.atan(v[first[i]])
+        elif code == ARCTAN2:
+            for i in range(start, stop):
+                v[offset + i] = math.atan2(v[first[i]], v[second[i]])
+        elif code == SINH:
+            for i in range(start, stop):
+                v[offset + i] = math.sinh(v[first[i]])
+        elif code == COSH:
+            for i in range(start, stop):
+                v[offset + i] = math.cosh(v[first[i]])
+        elif code == TANH:
+            for i in range(start, stop):
+                v[offset + i] = math.tanh(v[first[i]])
+        elif code == SIGMOID:
+            for i in range(start, stop):
+                x = v[first[i]]
+                z = math.exp(-abs(x))
+                v[offset + i] = (1.0 if x >= 0.0 else z) / (1.0 + z)
+        elif code == LOGISTIC:
+            for i in range(start, stop):
+                v[offset + i] = 1.0 / (1.0 + math.exp(-v[first[i]]))
+
+
+SIGNATURE = "void(uint8[::1], uint64[::1], uint32[::1], uint32[::1], uint32[::1], uint64, uint64, uint64, float64[::1])"
+
+
+@cache
+def available() -> bool:
+    """Is Numba installed?"""
+    try:
+        importlib.import_module("numba")
+    except ImportError:
+        return False
+    return True
+
+
+@cache
+def native() -> Callable[..., None]:
+    """Return `interpret` as machine code: from the disk, or compiled now, in a second or two.
+
+    Raises:
+        ImportError: without Numba.
+    """
+    try:
+        numba = importlib.import_module("numba")
+    except ImportError as error:
+        raise ImportError('the native tape needs Numba: pip install "autograd_nn[jit]".') from error
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    try:
+        return numba.njit(SIGNATURE, cache=True, **options)(interpret)
+    except (OSError, RuntimeError, EOFError, ValueError):  # no folder to write to, or a broken file in it
+        return numba.njit(SIGNATURE, **options)(interpret)
