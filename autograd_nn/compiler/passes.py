@@ -59,7 +59,8 @@ def merge_duplicates(program: Program) -> None:
     same: dict[Variable, Variable] = {}
     left = []
     for instruction in program.instructions:
-        instruction.args = tuple(same.get(v, v) for v in instruction.args)
+        if same:
+            instruction.args = tuple([same.get(v, v) for v in instruction.args])
         key = (instruction.op, tuple(map(identity, instruction.args)), settings(instruction))
         if key in found:
             same[instruction.out] = found[key]
@@ -67,7 +68,8 @@ def merge_duplicates(program: Program) -> None:
             found[key] = instruction.out
             left.append(instruction)
     program.instructions = left
-    program.replace(lambda v: same.get(v, v))
+    if same:
+        program.replace(lambda v: same.get(v, v))
 
 
 def identity(variable: Variable) -> Any:
@@ -79,6 +81,8 @@ def identity(variable: Variable) -> Any:
 
 
 def settings(instruction: Instruction) -> Any:
+    if not instruction.attrs:
+        return ()
     return tuple((key, type(value), repr(value)) for key, value in sorted(instruction.attrs.items()))
 
 
@@ -87,14 +91,16 @@ def cancel(program: Program) -> None:
     same: dict[Variable, Variable] = {}
     left = []
     for instruction in program.instructions:
-        instruction.args = tuple(same.get(v, v) for v in instruction.args)
+        if same:
+            instruction.args = tuple([same.get(v, v) for v in instruction.args])
         unchanged = operand_given(instruction)
         if unchanged is not None and alike(unchanged, instruction.out):
             same[instruction.out] = unchanged
         else:
             left.append(instruction)
     program.instructions = left
-    program.replace(lambda v: same.get(v, v))
+    if same:
+        program.replace(lambda v: same.get(v, v))
 
 
 def alike(x: Variable, y: Variable) -> bool:

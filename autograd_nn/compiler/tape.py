@@ -238,6 +238,11 @@ class TapePlan:
         self._depths = depths[first]
         self._strange = order[codes == STRANGE].tolist()
         self.order = order
+        asked = set(self.program.wanted())  # the places of others nobody will want to know
+        for i in self._strange:
+            instruction = self.program.instructions[i]
+            asked.update((instruction.out, *instruction.args))
+        self._place = {v: at for v, at in self._place.items() if v in asked}
 
     def groups(self) -> list[Group]:
         """Return all groups, in order."""
