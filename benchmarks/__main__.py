@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits  # noqa: E402
 
 from .table import conditions, store, table  # noqa: E402
 
-WORKLOADS = ("scalar_graph", "small_mlp", "elementwise", "estimators", "cold_import")
+WORKLOADS = ("scalar_graph", "growth", "small_mlp", "elementwise", "estimators", "cold_import")
 PEERS = ("micrograd", "autograd", "torch", "jax")
 
 

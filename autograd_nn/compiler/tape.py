@@ -21,22 +21,26 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .interpreter import CODES, OF_OP, available, native
+from .interpreter import CODES, MIXED, OF_OP, available, native
 from .memory import PACKAGE
 from .program import Instruction, Program, Variable
 
 __all__ = ["FEWEST", "TapePlan", "fits_tape"]
 
+CODE = {code.name: i for i, code in enumerate(CODES)}
+
 FEWEST = 500
 """Instructions of the smallest program that "auto" puts on a tape: there it is worth loading Numba."""
 STRANGERS = 0.05
 """Share of its instructions that may have no code."""
-NARROW = 8
+NARROW = 4
 """Groups of fewer numbers run as a loop over Python floats, if there is no native loop: NumPy's calls cost as much."""
+CHAINED = (CODE["add"], CODE["subtract"], CODE["mul"])
+LINK = 8
+"""Groups of at most so many of these are links of a chain to the native loop."""
 LISTED = 200
 """Groups that a listing shows."""
 
-CODE = {code.name: i for i, code in enumerate(CODES)}
 COPY, MAXIMUM, WHERE = CODE["copy"], CODE["maximum"], CODE["where"]
 PREDICATES = frozenset(range(CODE["less"], CODE["isfinite"] + 1))
 POWERS = {
@@ -158,7 +162,7 @@ class TapePlan:
         self.native = available() if native is None else native
         self._lay()
         self._sort()
-        self.nbytes = sum(x.nbytes for x in (self.codes, self.starts, *self.operands)) + 8 * self.size
+        self.nbytes = sum(x.nbytes for x in (self.codes, self.starts, self.operands)) + 8 * self.size
 
     # the layout
 
@@ -236,6 +240,7 @@ class TapePlan:
         self.starts = np.concatenate([first, [len(codes)]]).astype(np.uint64)
         self.codes = codes[first]
         self._depths = depths[first]
+        self._join()
         self._strange = order[codes == STRANGE].tolist()
         self.order = order
         asked = set(self.program.wanted())  # the places of others nobody will want to know
@@ -243,6 +248,22 @@ class TapePlan:
             instruction = self.program.instructions[i]
             asked.update((instruction.out, *instruction.args))
         self._place = {v: at for v, at in self._place.items() if v in asked}
+
+    def _join(self) -> None:
+        """Join links of chains for the native loop, which may foresee no branch in them.
+
+        It goes from number to number, so what is in a group may depend on what is before it in the group.
+        """
+        lengths = np.diff(self.starts.astype(np.int64))
+        short = np.isin(self.codes, CHAINED) & (lengths <= LINK)
+        begins = ~np.append(False, short[1:] & short[:-1])[: len(short)]  # not joined to the one before
+        ends = np.append(begins[1:], True)[: len(short)]
+        self.joined_codes = np.where(begins & ~ends, np.uint8(MIXED), self.codes)[begins]
+        self.joined_starts = self.starts[np.append(begins, True)]
+        self.joined = np.append(0, np.cumsum(begins))
+        each = np.repeat(self.codes, lengths)
+        for kind, code in enumerate(CHAINED):
+            self.operands[2][each == code] = kind
 
     def groups(self) -> list[Group]:
         """Return all groups, in order."""
@@ -412,11 +433,17 @@ class Tape:
 
     # what is computed
 
-    def _call_native(self, begin: int, end: int, name: str) -> None:
+    def _call_native(self, begin: int, end: int, name: str = "") -> None:
+        """Append a native call for a range of groups; of one alone, to be timed, under its name."""
         plan = self.plan
-        tape = plan.codes, plan.starts, *plan.operands, np.uint64(plan.offset)
-        self.calls.append((self._native, *tape, np.uint64(begin), np.uint64(end), self.v))
-        self.called.append((name, int(plan.starts[end] - plan.starts[begin])))
+        count = int(plan.starts[end] - plan.starts[begin])
+        codes, starts = plan.codes, plan.starts
+        if not name:
+            codes, starts = plan.joined_codes, plan.joined_starts
+            begin, end = plan.joined[begin], plan.joined[end]
+        where = np.uint64(plan.offset), np.uint64(begin), np.uint64(end)
+        self.calls.append((self._native, codes, starts, *plan.operands, *where, self.v))
+        self.called.append((name, count))
 
     def _call_numpy(self, groups: Iterable[Group], apart: bool) -> None:
         """Append calls of NumPy for wide groups, and loops over the numbers of narrow ones."""

@@ -10,7 +10,7 @@ import pytest
 
 from autograd_nn import OPS
 from autograd_nn.compiler import interpreter
-from autograd_nn.compiler.interpreter import CODES, OF_OP, available, interpret, native
+from autograd_nn.compiler.interpreter import CODES, MIXED, OF_OP, available, interpret, native
 
 needs_numba = pytest.mark.skipif(not available(), reason='no Numba: pip install "autograd_nn[jit]"')
 NUMBERS = (0.0, -0.0, 1.0, -1.0, 0.3, -2.5, 3.0, 1e-310, 710.0, -745.5, 1e200, math.inf, -math.inf, math.nan)
@@ -99,6 +99,21 @@ def test_the_loop_is_what_it_says_without_numba(name):
     code = CODES[number := NAMES.index(name)]
     columns = [np.random.default_rng(k).uniform(0.1, 0.9, 20) for k in range(code.arity)]
     assert_equal(run(interpret, number, columns), one_by_one(code, columns), code.exact)
+
+
+@pytest.mark.parametrize("executor", [interpret, pytest.param(native, marks=needs_numba)])
+def test_sums_differences_and_products_in_one_chain(executor):
+    kinds = np.random.default_rng(0).integers(0, 3, 200).astype(np.uint32)
+    v = np.append(0.75, np.zeros(200))
+    before, first = np.arange(200, dtype=np.uint32), np.zeros(200, np.uint32)
+    wanted = [0.75]
+    for kind in kinds:
+        x = wanted[-1]
+        wanted.append((x + 0.75, x - 0.75, x * 0.75)[kind])
+    run = native() if executor is native else executor
+    tape = np.array([MIXED], np.uint8), np.array([0, 200], np.uint64), before, first, kinds
+    run(*tape, np.uint64(1), np.uint64(0), np.uint64(1), v)
+    assert v.tolist() == wanted
 
 
 def test_codes_are_ops():

@@ -290,6 +290,7 @@ def test_a_chain_of_a_hundred_thousand(taped):
     assert compiled(0.3) == wanted
     (plan,) = taped
     assert int(plan._depths[-1]) > 80_000
+    assert len(plan.joined_codes) < len(plan.codes) / 2  # natively, links are joined
     assert f"… and {len(plan.codes) - 200:,} more groups" in str(plan)
     assert plan.source.count("\n") < 210
 
