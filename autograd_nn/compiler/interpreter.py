@@ -9,8 +9,10 @@ it by up to 2 units in the last place.
 from __future__ import annotations
 
 import importlib
+import logging
 import math
 import operator
+import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
@@ -440,7 +442,12 @@ def native() -> Callable[..., None]:
     except ImportError as error:
         raise ImportError('the native tape needs Numba: pip install "autograd_nn[jit]".') from error
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    start = time.perf_counter()
     try:
-        return numba.njit(SIGNATURE, cache=True, **options)(interpret)
-    except (OSError, RuntimeError, EOFError, ValueError):  # no folder to write to, or a broken file in it
-        return numba.njit(SIGNATURE, **options)(interpret)
+        made = numba.njit(SIGNATURE, cache=True, **options)(interpret)
+    except Exception:  # noqa: BLE001  (no folder to write to, or a broken file in it, which may raise anything)
+        made = numba.njit(SIGNATURE, **options)(interpret)
+    taken = time.perf_counter() - start
+    if taken > 1.0:
+        logging.getLogger(__name__).warning("the loop of the tape was compiled in %.1f s, once for all.", taken)
+    return made

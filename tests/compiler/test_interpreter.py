@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import types
 
 import numpy as np
@@ -131,15 +132,19 @@ def test_without_numba_the_error_names_the_extra(monkeypatch):
         native.__wrapped__()
 
 
-def test_without_a_folder_to_write_to_it_is_compiled_for_this_process(monkeypatch):
+@pytest.mark.parametrize("error", [RuntimeError("no locator available"), pickle.UnpicklingError("truncated")])
+def test_without_a_folder_to_write_to_it_is_compiled_for_this_process(monkeypatch, caplog, error):
     asked = []
+    clock = iter([0.0, 2.5])
 
     def njit(signature, **options):
         asked.append(options)
         if options.get("cache"):
-            raise RuntimeError("cannot cache function: no locator available")
+            raise error
         return lambda f: f
 
     monkeypatch.setattr(interpreter.importlib, "import_module", lambda name: types.SimpleNamespace(njit=njit))
+    monkeypatch.setattr(interpreter, "time", types.SimpleNamespace(perf_counter=lambda: next(clock)))
     assert native.__wrapped__() is interpret
+    assert "compiled in 2.5 s" in caplog.text
     assert [options.get("cache", False) for options in asked] == [True, False]
