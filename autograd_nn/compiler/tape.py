@@ -31,8 +31,8 @@ CODE = {code.name: i for i, code in enumerate(CODES)}
 
 FEWEST = 500
 """Instructions of the smallest program that "auto" puts on a tape: there it is worth loading Numba."""
-STRANGERS = 0.05
-"""Share of its instructions that may have no code."""
+STRANGERS = 0.1
+"""Share of its instructions that may have no code: each costs a microsecond, and parts the native call in two."""
 NARROW = 4
 """Groups of fewer numbers run as a loop over Python floats, if there is no native loop: NumPy's calls cost as much."""
 CHAINED = (CODE["add"], CODE["subtract"], CODE["mul"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -310,6 +311,50 @@ def network():
         return loss
 
     return model, step, xs, ys
+
+
+def test_nothing_is_allocated_in_the_steady_state(taped):
+    xs = np.random.default_rng(0).uniform(-1, 1, 5000).tolist()
+
+    def f(xs):
+        return sum(np.where(x > 0.5, x.relu().sigmoid(), np.exp(x) * -0.5) for x in map(Value, xs))
+
+    compile(f)(xs)
+    run = taped[0].instance()
+    with np.errstate(all="ignore"):
+        run(xs, [], [])
+        tracemalloc.start()
+        run(xs, [], [])
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert 8 * len(taped[0].program) > 200_000
+    assert peak < 90_000  # 80,000 of them for the arguments, as they are passed on
+
+
+def test_rows_of_an_array_as_in_micrograds_demo(taped):
+    X = np.random.default_rng(0).uniform(-1, 1, (5, 2))
+    y = np.sign(X[:, 0])
+
+    def make():
+        model = scalar.MLP(2, [4, 1], rng=0)
+
+        def step(X, y):
+            model.zero_grad()
+            scores = [model(row) for row in ([Value(x) for x in row] for row in X)]
+            loss = sum((1 - t * s).relu() for t, s in zip(y, scores, strict=True)) * (1 / len(scores))
+            loss.backward()
+            for p in model.parameters():
+                p.data = p.data - 0.1 * p.grad
+            return loss
+
+        return model, step
+
+    (model, step), (twin, eager_step) = make(), make()
+    compiled = compile(step)
+    for _ in range(3):
+        identical(compiled(X, y).data, eager_step(X, y).data)
+        assert [p.data for p in model.parameters()] == [p.data for p in twin.parameters()]
+    assert compiled.fallbacks == 0
 
 
 def test_a_network_of_neurons_trains_as_in_eager_code(taped):
