@@ -29,7 +29,7 @@ class Code(NamedTuple):
         name: for people.
         arity: how many operands it has.
         array: called with operands and `out`, by position: a ufunc, or a function here.
-        number: the same on Python floats, as eager code computes it; where it raises, NumPy is asked.
+        number: the same on Python floats, as eager code computes it; where it raises, `array` is asked, without `out`.
         exact: are both the same to the last bit?
         room: does `array` want room for bools and for floats, as further arguments?
     """
@@ -100,9 +100,9 @@ def fourth(x: Any, out: Any) -> None:
     np.multiply(out, out, out)
 
 
-def inverse_square(x: Any, out: Any) -> None:
-    np.divide(1.0, x, out)
-    np.multiply(out, out, out)
+def inverse_square(x: Any, out: Any = None) -> Any:
+    z = np.divide(1.0, x, out)
+    return np.multiply(z, z, out)
 
 
 def where(condition: Any, x: Any, y: Any, out: Any, mask: Any, _: Any) -> None:
