@@ -105,6 +105,52 @@ def inverse_square(x: Any, out: Any = None) -> Any:
     return np.multiply(z, z, out)
 
 
+def silu(x: Any, out: Any, mask: Any, z: Any) -> None:
+    sigmoid(x, out, mask, z)
+    np.multiply(x, out, out)
+
+
+def leaky_relu(x: Any, slope: Any, out: Any, mask: Any, z: Any) -> None:
+    np.multiply(x, slope, z)
+    np.copyto(out, x)
+    np.copyto(out, z, where=np.less(x, 0.0, mask))
+
+
+def elu(x: Any, alpha: Any, out: Any, mask: Any, z: Any) -> None:
+    np.multiply(np.expm1(x, z), alpha, z)
+    np.copyto(out, x)
+    np.copyto(out, z, where=np.less(x, 0.0, mask))
+
+
+def softplus(x: Any, out: Any = None) -> Any:
+    return np.logaddexp(x, 0.0, out)
+
+
+def python_softplus(x: float) -> float:
+    return x + math.log1p(math.exp(-x)) if x > 0 else math.log1p(math.exp(x))
+
+
+def each(function: Callable[[float], float]) -> Callable[..., None]:
+    """Return a function of arrays that takes one number after the other: NumPy has no error function."""
+
+    def apply(x: Any, out: Any) -> None:
+        out[:] = [function(number) for number in x.tolist()]
+
+    return apply
+
+
+def ndtr(x: float) -> float:
+    return 0.5 * math.erfc(-x * SQRT_HALF)
+
+
+def normal_pdf(x: Any, out: Any = None) -> Any:
+    z = np.multiply(np.multiply(x, -0.5, out), x, out)
+    return np.divide(np.exp(z, out), SQRT_2PI, out)
+
+
+SQRT_HALF, SQRT_2PI = math.sqrt(0.5), math.sqrt(2.0 * math.pi)
+
+
 def where(condition: Any, x: Any, y: Any, out: Any, mask: Any, _: Any) -> None:
     np.copyto(out, y)
     np.copyto(out, x, where=np.not_equal(condition, 0.0, mask))
@@ -172,6 +218,15 @@ CODES = (
     Code("tanh", 1, np.tanh, math.tanh),
     Code("sigmoid", 1, sigmoid, python_sigmoid, False, True),
     Code("logistic", 1, logistic, logistic),
+    Code("leaky_relu", 2, leaky_relu, lambda x, slope: x * slope if x < 0 else x, True, True),
+    Code("elu", 2, elu, lambda x, alpha: alpha * math.expm1(x) if x < 0 else x, False, True),
+    Code("silu", 1, silu, lambda x: x * python_sigmoid(x), False, True),
+    Code("softplus", 1, softplus, python_softplus),
+    Code("erf", 1, each(math.erf), math.erf),
+    Code("erfc", 1, each(math.erfc), math.erfc),
+    Code("ndtr", 1, each(ndtr), ndtr),
+    Code("normal_pdf", 1, normal_pdf, lambda x: math.exp(-0.5 * x * x) / SQRT_2PI),
+    Code("gelu", 1, each(lambda x: x * ndtr(x)), lambda x: x * ndtr(x)),
 )
 """The number of a code is its position."""
 
@@ -226,6 +281,15 @@ CODES = (
     TANH,
     SIGMOID,
     LOGISTIC,
+    LEAKY_RELU,
+    ELU,
+    SILU,
+    SOFTPLUS,
+    ERF,
+    ERFC,
+    NDTR,
+    NORMAL_PDF,
+    GELU,
 ) = range(len(CODES))
 
 MIXED = 254
@@ -235,6 +299,110 @@ SPECIAL = ("copy", "cube", "fourth", "inverse_square", "logistic")
 OF_OP: dict[str, int] = {code.name: i for i, code in enumerate(CODES) if code.name not in SPECIAL}
 """Codes of ops of the same name."""
 OF_OP |= dict.fromkeys(("positive", "conj", "real"), COPY)
+
+
+def elementary(code, x, y):
+    """Return a function of one or two numbers. Apart from the loops of `interpret`, as those take long to compile."""
+    if code == CUBE:
+        return x * x * x
+    if code == FOURTH:
+        return (x * x) * (x * x)
+    if code == RECIPROCAL:
+        return 1.0 / x
+    if code == INVERSE_SQUARE:
+        return (1.0 / x) * (1.0 / x)
+    if code == SQRT:
+        return math.sqrt(x)
+    if code == ABSOLUTE:
+        return abs(x)
+    if code == SIGN:
+        return 1.0 if x > 0.0 else -1.0 if x < 0.0 else 0.0 if x == 0.0 else x
+    if code == MINIMUM:
+        return x if x != x else y if y < x or y != y else x
+    if code == LESS:
+        return 1.0 if x < y else 0.0
+    if code == LESS_EQUAL:
+        return 1.0 if x <= y else 0.0
+    if code == GREATER_EQUAL:
+        return 1.0 if x >= y else 0.0
+    if code == EQUAL:
+        return 1.0 if x == y else 0.0
+    if code == NOT_EQUAL:
+        return 1.0 if x != y else 0.0
+    if code == LOGICAL_AND:
+        return 1.0 if x != 0.0 and y != 0.0 else 0.0
+    if code == LOGICAL_OR:
+        return 1.0 if x != 0.0 or y != 0.0 else 0.0
+    if code == LOGICAL_NOT:
+        return 1.0 if x == 0.0 else 0.0
+    if code == ISNAN:
+        return 1.0 if x != x else 0.0
+    if code == ISFINITE:
+        return 1.0 if abs(x) < math.inf else 0.0
+    if code == FLOOR:
+        return np.floor(x)
+    if code == CEIL:
+        return np.ceil(x)
+    if code == POWER:
+        return math.pow(x, y)
+    if code == EXP:
+        return math.exp(x)
+    if code == EXPM1:
+        return math.expm1(x)
+    if code == LOG:
+        return math.log(x)
+    if code == LOG1P:
+        return math.log1p(x)
+    if code == LOG2:
+        return math.log2(x)
+    if code == LOG10:
+        return math.log10(x)
+    if code == SIN:
+        return math.sin(x)
+    if code == COS:
+        return math.cos(x)
+    if code == TAN:
+        return math.tan(x)
+    if code == ARCSIN:
+        return math.asin(x)
+    if code == ARCCOS:
+        return math.acos(x)
+    if code == ARCTAN:
+        return math.atan(x)
+    if code == ARCTAN2:
+        return math.atan2(x, y)
+    if code == SINH:
+        return math.sinh(x)
+    if code == COSH:
+        return math.cosh(x)
+    if code == TANH:
+        return math.tanh(x)
+    if code == SIGMOID:
+        z = math.exp(-abs(x))
+        return (1.0 if x >= 0.0 else z) / (1.0 + z)
+    if code == LOGISTIC:
+        return 1.0 / (1.0 + math.exp(-x))
+    if code == LEAKY_RELU:
+        return x * y if x < 0.0 else x
+    if code == ELU:
+        return y * math.expm1(x) if x < 0.0 else x
+    if code == SILU:
+        z = math.exp(-abs(x))
+        return x * ((1.0 if x >= 0.0 else z) / (1.0 + z))
+    if code == SOFTPLUS:
+        z = math.log1p(math.exp(-abs(x)))
+        return x + z if x > 0.0 else z
+    if code == ERF:
+        return math.erf(x)
+    if code == ERFC:
+        return math.erfc(x)
+    if code == NDTR:
+        return 0.5 * math.erfc(-x * SQRT_HALF)
+    if code == NORMAL_PDF:
+        return math.exp(-0.5 * x * x) / SQRT_2PI
+    if code == GELU:
+        return x * (0.5 * math.erfc(-x * SQRT_HALF))
+    return math.nan
 
 
 def interpret(codes, starts, first, second, third, offset, begin, end, v):
@@ -275,31 +443,6 @@ def interpret(codes, starts, first, second, third, offset, begin, end, v):
         elif code == SQUARE:
             for i in range(start, stop):
                 v[offset + i] = v[first[i]] * v[first[i]]
-        elif code == CUBE:
-            for i in range(start, stop):
-                x = v[first[i]]
-                v[offset + i] = x * x * x
-        elif code == FOURTH:
-            for i in range(start, stop):
-                x = v[first[i]] * v[first[i]]
-                v[offset + i] = x * x
-        elif code == RECIPROCAL:
-            for i in range(start, stop):
-                v[offset + i] = 1.0 / v[first[i]]
-        elif code == INVERSE_SQUARE:
-            for i in range(start, stop):
-                x = 1.0 / v[first[i]]
-                v[offset + i] = x * x
-        elif code == SQRT:
-            for i in range(start, stop):
-                v[offset + i] = math.sqrt(v[first[i]])
-        elif code == ABSOLUTE:
-            for i in range(start, stop):
-                v[offset + i] = abs(v[first[i]])
-        elif code == SIGN:
-            for i in range(start, stop):
-                x = v[first[i]]
-                v[offset + i] = 1.0 if x > 0.0 else -1.0 if x < 0.0 else 0.0 if x == 0.0 else x
         elif code == RELU:
             for i in range(start, stop):
                 x = v[first[i]]
@@ -309,112 +452,15 @@ def interpret(codes, starts, first, second, third, offset, begin, end, v):
                 x = v[first[i]]
                 y = v[second[i]]
                 v[offset + i] = x if x != x else y if y > x or y != y else x
-        elif code == MINIMUM:
-            for i in range(start, stop):
-                x = v[first[i]]
-                y = v[second[i]]
-                v[offset + i] = x if x != x else y if y < x or y != y else x
         elif code == WHERE:
             for i in range(start, stop):
                 v[offset + i] = v[second[i]] if v[first[i]] != 0.0 else v[third[i]]
-        elif code == LESS:
-            for i in range(start, stop):
-                v[offset + i] = 1.0 if v[first[i]] < v[second[i]] else 0.0
-        elif code == LESS_EQUAL:
-            for i in range(start, stop):
-                v[offset + i] = 1.0 if v[first[i]] <= v[second[i]] else 0.0
         elif code == GREATER:
             for i in range(start, stop):
                 v[offset + i] = 1.0 if v[first[i]] > v[second[i]] else 0.0
-        elif code == GREATER_EQUAL:
+        else:
             for i in range(start, stop):
-                v[offset + i] = 1.0 if v[first[i]] >= v[second[i]] else 0.0
-        elif code == EQUAL:
-            for i in range(start, stop):
-                v[offset + i] = 1.0 if v[first[i]] == v[second[i]] else 0.0
-        elif code == NOT_EQUAL:
-            for i in range(start, stop):
-                v[offset + i] = 1.0 if v[first[i]] != v[second[i]] else 0.0
-        elif code == LOGICAL_AND:
-            for i in range(start, stop):
-                v[offset + i] = 1.0 if v[first[i]] != 0.0 and v[second[i]] != 0.0 else 0.0
-        elif code == LOGICAL_OR:
-            for i in range(start, stop):
-                v[offset + i] = 1.0 if v[first[i]] != 0.0 or v[second[i]] != 0.0 else 0.0
-        elif code == LOGICAL_NOT:
-            for i in range(start, stop):
-                v[offset + i] = 1.0 if v[first[i]] == 0.0 else 0.0
-        elif code == ISNAN:
-            for i in range(start, stop):
-                v[offset + i] = 1.0 if v[first[i]] != v[first[i]] else 0.0
-        elif code == ISFINITE:
-            for i in range(start, stop):
-                v[offset + i] = 1.0 if abs(v[first[i]]) < math.inf else 0.0
-        elif code == FLOOR:
-            for i in range(start, stop):
-                v[offset + i] = np.floor(v[first[i]])
-        elif code == CEIL:
-            for i in range(start, stop):
-                v[offset + i] = np.ceil(v[first[i]])
-        elif code == POWER:
-            for i in range(start, stop):
-                v[offset + i] = math.pow(v[first[i]], v[second[i]])
-        elif code == EXP:
-            for i in range(start, stop):
-                v[offset + i] = math.exp(v[first[i]])
-        elif code == EXPM1:
-            for i in range(start, stop):
-                v[offset + i] = math.expm1(v[first[i]])
-        elif code == LOG:
-            for i in range(start, stop):
-                v[offset + i] = math.log(v[first[i]])
-        elif code == LOG1P:
-            for i in range(start, stop):
-                v[offset + i] = math.log1p(v[first[i]])
-        elif code == LOG2:
-            for i in range(start, stop):
-                v[offset + i] = math.log2(v[first[i]])
-        elif code == LOG10:
-            for i in range(start, stop):
-                v[offset + i] = math.log10(v[first[i]])
-        elif code == SIN:
-            for i in range(start, stop):
-                v[offset + i] = math.sin(v[first[i]])
-        elif code == COS:
-            for i in range(start, stop):
-                v[offset + i] = math.cos(v[first[i]])
-        elif code == TAN:
-            for i in range(start, stop):
-                v[offset + i] = math.tan(v[first[i]])
-        elif code == ARCSIN:
-            for i in range(start, stop):
-                v[offset + i] = math.asin(v[first[i]])
-        elif code == ARCCOS:
-            for i in range(start, stop):
-                v[offset + i] = math.acos(v[first[i]])
-        elif code == ARCTAN:
-            for i in range(start, stop):
-                v[offset + i] = math.atan(v[first[i]])
-        elif code == ARCTAN2:
-            for i in range(start, stop):
-                v[offset + i] = math.atan2(v[first[i]], v[second[i]])
-        elif code == SINH:
-            for i in range(start, stop):
-                v[offset + i] = math.sinh(v[first[i]])
-        elif code == COSH:
-            for i in range(start, stop):
-                v[offset + i] = math.cosh(v[first[i]])
-        elif code == TANH:
-            for i in range(start, stop):
-                v[offset + i] = math.tanh(v[first[i]])
-        elif code == SIGMOID:
-            for i in range(start, stop):
-                x = v[first[i]]
-                z = math.exp(-abs(x))
-                v[offset + i] = (1.0 if x >= 0.0 else z) / (1.0 + z)
-        elif code == LOGISTIC:
-            for i in range(start, stop):
-                v[offset + i] = 1.0 / (1.0 + math.exp(-v[first[i]]))
+                v[offset + i] = elementary(code, v[first[i]], v[second[i]])
 
 
 SIGNATURE = "void(uint8[::1], uint64[::1], uint32[::1], uint32[::1], uint32[::1], uint64, uint64, uint64, float64[::1])"
@@ -443,6 +489,7 @@ def native() -> Callable[..., None]:
         raise ImportError('the native tape needs Numba: pip install "autograd_nn[jit]".') from error
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     start = time.perf_counter()
+    numba.extending.register_jitable(error_model="numpy")(elementary)
     try:
         made = numba.njit(SIGNATURE, cache=True, **options)(interpret)
     except Exception:  # noqa: BLE001  (no folder to write to, or a broken file in it, which may raise anything)

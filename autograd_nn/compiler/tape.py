@@ -53,6 +53,8 @@ POWERS = {
     4: "fourth",
 }
 """Powers of NumPy's numbers; those of Python floats are the C library's."""
+SLOPES = {"leaky_relu": "negative_slope", "elu": "alpha"}
+"""Ops with a number as an attribute, which becomes an operand."""
 STRANGE = 255
 EXACT_INTEGER = 2**53
 
@@ -111,7 +113,9 @@ def translated(instruction: Instruction) -> tuple[int, Operands] | None:
         code = COPY
         if out.dtype.char == "?" != args[0].dtype.char:
             code, operands = CODE["not_equal"], (*args, 0.0)
-    elif code == STRANGE or attrs:
+    elif name in SLOPES:
+        operands = (*args, float(attrs[SLOPES[name]]))
+    elif code == STRANGE or (attrs and attrs != {"approximate": "none"}):
         return None
     elif not python:
         if name in ("maximum", "minimum"):
@@ -471,7 +475,7 @@ class Tape:
         columns = [plan.operands[k][group.start : group.stop].tolist() for k in range(3)]
         for i, (x, y, z) in enumerate(zip(*columns, strict=True), start=group.start):
             function = code.number
-            if not code.exact:
+            if not code.exact and isinstance(code.array, np.ufunc):
                 made = plan.program.instructions[plan.order[i]]
                 if not all(v.python for v in made.args):
                     function = code.array

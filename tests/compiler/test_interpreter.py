@@ -135,7 +135,10 @@ def test_without_a_folder_to_write_to_it_is_compiled_for_this_process(monkeypatc
             raise error
         return lambda f: f
 
-    monkeypatch.setattr(interpreter.importlib, "import_module", lambda name: types.SimpleNamespace(njit=njit))
+    numba = types.SimpleNamespace(
+        njit=njit, extending=types.SimpleNamespace(register_jitable=lambda **options: lambda f: f)
+    )
+    monkeypatch.setattr(interpreter.importlib, "import_module", lambda name: numba)
     monkeypatch.setattr(interpreter, "time", types.SimpleNamespace(perf_counter=lambda: next(clock)))
     assert native.__wrapped__() is interpret
     assert "compiled in 2.5 s" in caplog.text

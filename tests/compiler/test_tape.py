@@ -18,6 +18,7 @@ from autograd_nn.compiler import tape
 from autograd_nn.compiler.interpreter import OF_OP, available
 from autograd_nn.compiler.tape import FEWEST, TapePlan, fits_tape
 from autograd_nn.nn import scalar
+from autograd_nn.ops import special
 from autograd_nn.testing.laws import close, make, results, variants
 
 module = sys.modules["autograd_nn.compiler.compile"]
@@ -105,6 +106,12 @@ ROUNDED = {
     "cos": lambda x, y: np.cos(x) * y,
     "log1p": lambda x, y: np.log1p(np.exp(x)),
     "arctan": lambda x, y: np.arctan(x),
+    "silu": lambda x, y: special.silu(x),
+    "gelu": lambda x, y: special.gelu(x),
+    "softplus": lambda x, y: special.softplus(x),
+    "elu": lambda x, y: special.elu(x, alpha=0.5),
+    "leaky relu": lambda x, y: special.leaky_relu(x),
+    "erf": lambda x, y: special.erf(x) * y,
 }
 WITHOUT_CODE = {
     "hypot": lambda x, y: np.hypot(x, y),
@@ -222,12 +229,13 @@ def test_ops_without_a_code_run_in_between(taped, one_by_one, case):
     assert compiled.fallbacks == 0
 
 
+@pytest.mark.parametrize("kind", [float, np.float64])
 @pytest.mark.parametrize("narrow", [1, 10**9])
-def test_many_equal_numbers_run_as_one_call(taped, monkeypatch, narrow):
+def test_many_equal_numbers_run_as_one_call(taped, monkeypatch, narrow, kind):
     monkeypatch.setattr(tape, "NARROW", narrow)  # all groups as calls of NumPy; all as loops over Python floats
     ops = EXACT | ROUNDED
     rng = np.random.default_rng(0)
-    xs, ys = rng.uniform(0.2, 2.0, 40).tolist(), rng.uniform(0.2, 2.0, 40).tolist()
+    xs, ys = [list(map(kind, rng.uniform(0.2, 2.0, 40))) for _ in range(2)]
 
     def f(xs, ys):
         return sum(op(x, y) for op in ops.values() for x, y in zip(xs, ys, strict=True))
