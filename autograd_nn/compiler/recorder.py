@@ -393,6 +393,7 @@ class Recorder:
         if not isinstance(leaf, Recorded) and leaf.serial <= self.start:
             self.assigned[self.read(leaf)] = node
         version = self.fresh(node, leaf.requires_grad)
+        version.__class__ = type(leaf) if isinstance(leaf, Recorded) else Recorded  # no array, though what came is one
         version.hooks = leaf.hooks
         self._versions[leaf] = version
         self._leaves[version] = leaf
