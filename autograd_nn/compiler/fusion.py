@@ -163,9 +163,11 @@ class Loop(Item):
         self.read: dict[Slot, None] = {}
 
     def reads(self) -> list[Slot]:
+        """Return the slots that are read."""
         return list(self.read)
 
     def writes(self) -> list[Slot]:
+        """Return the slots that are written."""
         return [s.out for s in self.statements]
 
 
@@ -181,9 +183,11 @@ class Call(Item):
         self.lines, self._reads, self._writes, self.note = list(lines), list(reads), list(writes), note
 
     def reads(self) -> list[Slot]:
+        """Return the slots that are read."""
         return self._reads
 
     def writes(self) -> list[Slot]:
+        """Return the slots that are written."""
         return self._writes
 
 
@@ -199,9 +203,11 @@ class Python(Item):
         self.instruction, self._reads, self.results = instruction, list(reads), list(results)
 
     def reads(self) -> list[Slot]:
+        """Return the slots that are read."""
         return self._reads
 
     def writes(self) -> list[Slot]:
+        """Return the slots that are written."""
         return self.results
 
 

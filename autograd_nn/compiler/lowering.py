@@ -418,16 +418,7 @@ for name, text in {
     "isinf": "absolute({0}) == {f}(math.inf)",
     "isfinite": "absolute({0}) < {f}(math.inf)",
 }.items():
-
-    def test(b: Lowered, i: Instruction, x: Slot, text: str = text) -> Any:
-        """Lower a question about floats."""
-        if x.dtype.name not in FLOATS:
-            return False
-        written = text.replace("{f}", "f32" if x.dtype == np.float32 else "f64")
-        return b.map(written, x, shape=i.out.shape, dtype=bool, of=x.dtype)
-
-    LOWERINGS[name] = test
-    ELEMENTWISE.add(name)
+    elementwise(name, text, result="bool")
 
 ELEMENTWISE |= {"where", "power_of", "gelu", "leaky_relu", "elu", "cast"}
 
@@ -833,7 +824,7 @@ LOGISTIC = "{f}(1.0) / ({f}(1.0) + exp_{f}(-{0}))"
 @rule("gru_gates")
 def gru_gates(b: Lowered, i: Instruction, x: Slot, y: Slot, h: Slot) -> Any:
     """r, z = σ; n = tanh(x + r y); h' = n + z (h - n)."""
-    if len({x.dtype, y.dtype, h.dtype}) > 1 or h.dtype.name not in FLOATS or not x.shape == y.shape:
+    if len({x.dtype, y.dtype, h.dtype}) > 1 or h.dtype.name not in FLOATS or x.shape != y.shape:
         return False
     if x.shape[:-1] != h.shape[:-1]:
         return False

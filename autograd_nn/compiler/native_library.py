@@ -241,7 +241,7 @@ def unary(name: str) -> Any:
 
         return x(x), lower
 
-    typed.__name__ = name
+    typed.__name__, typed.__doc__ = name, f"{name} of a float, as one instruction."
     return intrinsic(typed)
 
 
@@ -259,7 +259,7 @@ def binary(name: str) -> Any:
 
         return x(x, x), lower
 
-    typed.__name__ = name
+    typed.__name__, typed.__doc__ = name, f"{name} of two floats, as one instruction."
     return intrinsic(typed)
 
 

@@ -290,7 +290,7 @@ class NativeSource:
         count = collections.Counter(text for text, _, _ in self._texts)
         functions: dict[str, str] = {}
         kernels: list[str] = []
-        for text, addresses, lines in self._texts:
+        for text, addresses, _ in self._texts:
             if count[text] > 1 and text not in functions:
                 name = functions[text] = f"kernel_{len(functions) + 1}"
                 names = [f"q{k}" for k in range(len(addresses))]
@@ -659,7 +659,7 @@ class LoopWriter:
 def literal(data: Any, dtype: np.dtype) -> str:
     """Return a constant as text."""
     x = np.asarray(data).item()
-    if dtype == bool:
+    if dtype.kind == "b":
         return repr(bool(x))
     cast = CAST[dtype.name]
     if isinstance(x, float) and not math.isfinite(x):
