@@ -56,7 +56,7 @@ POWERS = {
 SLOPES = {"leaky_relu": "negative_slope", "elu": "alpha"}
 """Ops with a number as an attribute, which becomes an operand."""
 STRANGE = 255
-EXACT_INTEGER = 2**53
+EXACT_INTEGER = 2**53 - 1
 
 Operands = tuple["Variable | float", ...]
 
@@ -86,7 +86,7 @@ def is_operand(v: Variable) -> bool:
     """The same, or a constant integer that is exact as a float."""
     if v.shape != ():
         return False
-    return v.dtype.char in "d?" or (v.kind == "constant" and type(v.data) is int and abs(v.data) <= EXACT_INTEGER)
+    return v.dtype.char in "d?" or (v.kind == "constant" and v.dtype.kind in "iu" and abs(value(v)) <= EXACT_INTEGER)
 
 
 def translated(instruction: Instruction) -> tuple[int, Operands] | None:
