@@ -408,6 +408,29 @@ def test_a_network_of_neurons_trains_as_in_eager_code(taped):
     assert compiled.fallbacks == 0
 
 
+def test_the_call_is_written_out_where_nothing_is_nested(taped):
+    w = Value(2.0)
+
+    def step(x, y):
+        w.zero_grad()
+        loss = (w * x - y) ** 2
+        loss.backward()
+        w.data = w.data - 0.1 * w.grad
+        return loss
+
+    def nested(xs):
+        return step(*xs)
+
+    written, general = compile(step), compile(nested)
+    for _ in range(3):
+        found = [(written(0.5, 1.0).data, w.data), w.assign(2.0)][0]
+        assert found == [(general([0.5, 1.0]).data, w.data), w.assign(2.0)][0]
+        assert found == [(step(0.5, 1.0).data, w.data), w.assign(2.0)][0]
+    assert written._last.quick is not None
+    assert general._last.quick is None
+    assert general._last.quickens > 0  # not tried
+
+
 def test_parameters_that_are_numpy_numbers(taped):
     def make(kind):
         w = Value(kind(2.0))
