@@ -613,7 +613,7 @@ class Recording:
     def _into(self, before: np.ndarray, references: int) -> np.ndarray:
         """Return the array to write a state into: the old one if nobody else holds it, else a new one."""
         alone = references <= UNSHARED and before.base is None and before.flags.carray
-        return before if alone else np.empty(before.shape, before.dtype)
+        return before if alone else np.array(before, order="C")
 
     def profile(self, leaves: list[Any], repeat: int) -> str:
         """Return a table of the plan's lines and their times."""

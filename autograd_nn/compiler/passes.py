@@ -142,7 +142,10 @@ def equal_constants(program: Program) -> dict[Variable, Variable]:
     same: dict[Variable, Variable] = {}
     for v in dict.fromkeys(x for instruction in program.instructions for x in instruction.args):
         if v.kind == "constant" and v.shape is not None and (v.python or v.nbytes <= LARGEST):
-            key = type(v.data), str(v.dtype), v.shape, np.asarray(v.data).tobytes()
+            if type(v.data) is float:
+                key: Any = v.data.hex()
+            else:
+                key = type(v.data), str(v.dtype), v.shape, np.asarray(v.data).tobytes()
             same[v] = first.setdefault(key, v)
     return same
 
