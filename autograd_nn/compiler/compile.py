@@ -150,7 +150,8 @@ class Compiled:
             found = self._use(found, key) or self._record(args, kwargs, leaves, key)
         result = found.run(leaves, self.function, args, kwargs)
         if found.quick is None and found.quickens and not kwargs and not self.static:
-            found.quicken(leaves)
+            if len(leaves) == len(args) and all(map(operator.is_, leaves, args)):  # nothing is nested
+                found.quicken(leaves)
         return result
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
