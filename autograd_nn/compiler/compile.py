@@ -22,7 +22,7 @@ from ..closure import FunctionOp
 from ..graph import Graph, Node, clock, mode, modes
 from ..op import UNMASK
 from ..value import Value
-from .native_plan import NativePlan
+from .native_plan import NativePlan, fits_native
 from .numpy_plan import NumpyPlan
 from .passes import simplify
 from .program import Program
@@ -289,6 +289,19 @@ class Compiled:
             self._drawing = False
         return found
 
+    def draw(self, *args: Any, **options: Any) -> Any:
+        """Draw what the plan computes for some arguments: a frame around the ops of each fused loop.
+
+        Args:
+            *args: those of the function.
+            **options: see `autograd_nn.draw`.
+
+        Numbers that are drawn at random are other ones than in a call, and nothing is assigned.
+        """
+        self.plan(*args)
+        leaves, _ = self._signature(args, {})
+        return self._latest().computed(leaves).draw(**options)
+
     def _latest(self) -> Recording:
         if self._last is None:
             raise ValueError(f"{self.__name__} has no plan yet: call it, or write compiled.plan(*arguments).")
@@ -308,13 +321,18 @@ BACKENDS = ("auto", "numpy", "native", "tape", "xla")
 
 
 def plan_of(program: Program, backend: str) -> Any:
-    """Return a program as the plan of a back end. "auto" is the tape for many single numbers, else NumPy's."""
+    """Return a program as the plan of a back end.
+
+    "auto" is the tape for many single numbers, native code for programs that are not too short, too long or full of ops
+    without a native form, and NumPy's calls for all others, or where Numba is not installed.
+    """
     if backend == "xla":
         return XlaPlan(program)
-    if backend == "native":
-        return NativePlan(program)
     if backend == "tape" or (backend == "auto" and fits_tape(program)):
         return TapePlan(program)
+    source = fits_native(program) if backend == "auto" else None
+    if backend == "native" or source is not None:
+        return NativePlan(program, source)
     return NumpyPlan(program)
 
 
@@ -620,6 +638,32 @@ class Recording:
         leaves = [x._data if isinstance(x, Node) else x for x in leaves]
         given = [leaves[i] for i in self.positions], [s.read() for s in self.states], [h() for h in self.hosts]
         return self.plan.profile(*given, repeat=repeat)
+
+    def computed(self, leaves: list[Any]) -> Graph:
+        """Compute the program op by op, and return the graph, each node in the scope of its loop."""
+        program, fused = self.plan.program, self.plan.fused()
+        leaves = [x._data if isinstance(x, Node) else x for x in leaves]
+        nodes: dict[Any, Any] = {}
+        for variables, read in (
+            (program.arguments, lambda k: leaves[self.positions[k]]),
+            (program.states, lambda k: self.states[k].read()),
+            (program.hosts, lambda k: self.hosts[k]()),
+        ):
+            for k, v in enumerate(variables):
+                if v is not None:
+                    nodes[v] = Value.leaf(read(k), name=v.name)
+        with np.errstate(all="ignore"):
+            for instruction in program.instructions:
+                for v in instruction.args:
+                    if v not in nodes:
+                        nodes[v] = Value.leaf(v.data, name=v.name)
+                parents = tuple(nodes[v] for v in instruction.args)
+                data = instruction.op.compute(*[p._data for p in parents], **instruction.attrs)
+                node: Any = Value.leaf(data)
+                node.op, node.parents, node.attrs = instruction.op, parents, instruction.attrs
+                node.scope = fused.get(instruction.out)
+                nodes[instruction.out] = node
+        return Graph.of(*[nodes[v] for v in program.wanted() if v in nodes])
 
 
 class Drawn:

@@ -152,6 +152,10 @@ class Item:
         """Return the slots that are written."""
         raise NotImplementedError
 
+    def notes(self) -> list[str]:
+        """Return the instructions that are computed, for people."""
+        raise NotImplementedError
+
 
 class Loop(Item):
     """Statements over the elements of one shape."""
@@ -169,6 +173,10 @@ class Loop(Item):
     def writes(self) -> list[Slot]:
         """Return the slots that are written."""
         return [s.out for s in self.statements]
+
+    def notes(self) -> list[str]:
+        """Return the instructions that are computed."""
+        return list(dict.fromkeys(s.note for s in self.statements))
 
 
 class Call(Item):
@@ -190,6 +198,10 @@ class Call(Item):
         """Return the slots that are written."""
         return self._writes
 
+    def notes(self) -> list[str]:
+        """Return the instruction that is computed."""
+        return [self.note]
+
 
 class Python(Item):
     """A call of Python: an op without a native form.
@@ -209,6 +221,10 @@ class Python(Item):
     def writes(self) -> list[Slot]:
         """Return the slots that are written."""
         return self.results
+
+    def notes(self) -> list[str]:
+        """Return the instruction that is computed."""
+        return [repr(self.instruction)]
 
 
 class Schedule:
@@ -249,19 +265,19 @@ class Schedule:
         slots = [x for x in statement.operands if isinstance(x, Slot)]
         for x in slots:
             for i in self._writers.get(x.root, ()):
-                loop = self.items[i]
-                same = x.root is x and x.shape == shape and isinstance(loop, Loop) and x in loop.made
+                item = self.items[i]
+                same = x.root is x and x.shape == shape and isinstance(item, Loop) and x in item.made
                 first = max(first, i if same else i + 1)
         for i in self._writers.get(statement.out.root, ()):  # zeros first
             first = max(first, i + 1)
         found = self._loops.setdefault(shape, [])
         at = found[-1] if found and found[-1] >= first else -1
-        if at >= 0:
-            loop: Any = self.items[at]
+        loop: Any = self.items[at] if at >= 0 else None
+        if loop is not None:
             arrays = set(loop.read) | {s.out for s in loop.statements} | set(slots)
             if len(arrays - loop.made) + 1 > MOST_ARRAYS or len(loop.statements) >= MOST_STATEMENTS:
-                at = -1
-        if at < 0:
+                loop = None
+        if loop is None:
             at = len(self.items)
             loop = Loop(shape, self.final)
             self.items.append(loop)

@@ -16,7 +16,7 @@ from .fusion import Call, Index, Map, Python, Reduce, Schedule, Slot
 from .passes import is_root_of_sum, is_term, terms
 from .program import Instruction, Program, Variable
 
-__all__ = ["DTYPES", "LOWERINGS", "Lowered", "lower"]
+__all__ = ["DTYPES", "LOWERINGS", "Lowered", "described", "lower"]
 
 DTYPES = ("float32", "float64", "int64", "int32", "bool")
 """Of what native code computes with."""
@@ -61,8 +61,9 @@ class Lowered:
                 self._lower(instruction)
 
     def _given(self, v: Variable, source: tuple[str, int] | None) -> None:
-        ok = v.shape is not None and v.dtype.name in DTYPES and v.dtype.isnative and 0 not in v.shape
-        self.slots[v] = self.schedule.slot(v.shape, v.dtype, weak=v.python, source=source) if ok else None
+        shape: Any = v.shape
+        ok = shape is not None and v.dtype.name in DTYPES and v.dtype.isnative and 0 not in shape
+        self.slots[v] = self.schedule.slot(shape, v.dtype, weak=v.python, source=source) if ok else None
 
     def _updates(self, early: set[Instruction]) -> set[Instruction]:
         """Return the instructions of which only what is assigned depends, elementwise: they can wait until the end."""
@@ -92,7 +93,7 @@ class Lowered:
 
     def _lower(self, instruction: Instruction) -> None:
         op, v = instruction.op, instruction.out
-        self.note = repr(instruction) + (f"   ({instruction.scope})" if instruction.scope else "")
+        self.note = described(instruction)
         rule = LOWERINGS.get(op.name) if op.module.startswith("autograd_nn.") and type(op).__name__ == "Op" else None
         if instruction in self._sums:
             self.slots[v] = self.sum_of_products(*self._sums[instruction])
@@ -256,7 +257,7 @@ def sums_of_products(program: Program) -> tuple[dict[Instruction, Any], set[Inst
             continue
         products, others = [], []
         for v in terms(root, uses):
-            inner = v.source if v.kind == "result" else None
+            inner: Any = v.source if v.kind == "result" else None
             fits = inner is not None and inner.op.name == "matmul" and len(uses[v]) == 1
             if fits and all(len(x.shape) == 2 and 0 not in x.shape and x.dtype == v.dtype for x in inner.args):
                 products.append(inner)
@@ -302,6 +303,12 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
         return f
 
     return register
+
+
+def described(instruction: Instruction) -> str:
+    """Return an instruction and its scope on one line."""
+    text = repr(instruction) + (f"   ({instruction.scope})" if instruction.scope else "")
+    return text.replace("\n", " ")
 
 
 def lower(program: Program) -> Lowered:

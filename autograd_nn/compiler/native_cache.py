@@ -99,6 +99,7 @@ def write(path: Path, source: str) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     with os.fdopen(handle, "w") as file:
         file.write(source)
+    os.utime(name, (0, 0))  # Numba asks for it: the same, whoever of several processes wrote the file last
     os.replace(name, path)
 
 

@@ -6,6 +6,9 @@ on their errors, in ulp, are in `ULPS` and hold over the whole range, subnormal 
 give what IEEE 754 says.
 """
 
+# pyright: reportMissingImports=false, reportCallIssue=false, reportOptionalCall=false
+# (Numba is optional, and its decorators are not typed)
+
 from __future__ import annotations
 
 import math

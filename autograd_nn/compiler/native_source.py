@@ -51,6 +51,7 @@ class NativeSource:
     Args:
         lowered: the program.
         poison: fill memory with NaN as soon as nobody is to read it any more.
+        apart: make each item a phase of its own, to be timed.
 
     Attributes:
         text: the source of a module with a function `main`.
@@ -58,14 +59,15 @@ class NativeSource:
         numbers: for each argument, state or host that is a single number, its place in the workspace, in units of 8
             bytes, and whether it is a whole number.
         outputs: slots that `main` writes into arrays made for the caller.
+        stored: roots that reach memory.
         targets: for each state that `main` writes itself, its slot.
         nbytes: of the workspace.
         steps: numbers of phases of `main`, and the items that Python runs between them.
         committing: the phase that writes the targets; None if there is none.
     """
 
-    def __init__(self, lowered: Lowered, *, poison: bool = False) -> None:
-        self.lowered, self.poison = lowered, poison
+    def __init__(self, lowered: Lowered, *, poison: bool = False, apart: bool = False) -> None:
+        self.lowered, self.poison, self.apart = lowered, poison, apart
         self.items = lowered.schedule.items
         self.program = lowered.program
         self.notes: list[str] = []
@@ -78,12 +80,13 @@ class NativeSource:
         self._kernels: dict[str, str] = {}
         self._texts: list[tuple[str, list[str], list[str]]] = []
         self._offsets: dict[str, int] = {}
+        self._where: dict[Slot, str] = {}
         self._tables: dict[tuple[int, ...], int] = {}
         self._places: dict[Slot, tuple[Any, str]] = {}
         self._last: dict[Slot, int] = {}
         self._first: dict[Slot, int] = {}
-        self._stored: set[Slot] = set()
-        self.separate = not any(isinstance(item, Python) and item.final for item in self.items)
+        self.stored: set[Slot] = set()
+        self.separate = not apart and not any(isinstance(item, Python) and item.final for item in self.items)
         self._lifetimes()
         self.outputs = self._direct_outputs()
         self.targets = self._direct_targets()
@@ -100,19 +103,19 @@ class NativeSource:
         for i, item in enumerate(self.items):
             for x in item.reads():
                 self._last[x.root] = i
-                self._stored.add(x.root)
+                self.stored.add(x.root)
             for x in item.writes():
                 self._first.setdefault(x.root, i)
                 self._last[x.root] = max(i, self._last.get(x.root, i))
                 if not isinstance(item, Loop) or x.root is not x:
-                    self._stored.add(x.root)
+                    self.stored.add(x.root)
             if isinstance(item, Loop):
-                self._stored.update(s.out for s in item.statements if isinstance(s, Reduce))
+                self.stored.update(s.out for s in item.statements if isinstance(s, Reduce))
         for v in self.program.wanted():
             x = self.lowered.slots.get(v)
             if x is not None:
                 self._last[x.root] = end
-                self._stored.add(x.root)
+                self.stored.add(x.root)
 
     def _direct_outputs(self) -> dict[Slot, int]:
         found: dict[Slot, int] = {}
@@ -173,6 +176,11 @@ class NativeSource:
         """
         if final and x.source is not None and x.source[0] == "s" and x.source[1] in self.targets:
             return x.source, f"t{x.source[1]}", x.dtype.name
+        key, where, dtype = self._located(x)
+        self._where[x] = where
+        return key, where, dtype
+
+    def _located(self, x: Slot) -> tuple[Any, str, str]:
         if x in self.outputs:
             return ("o", self.outputs[x]), f"o{self.outputs[x]}", x.dtype.name
         for i, target in self.targets.items():
@@ -197,7 +205,7 @@ class NativeSource:
         item = self.items[i]
         for x in dict.fromkeys(y.root for y in item.writes()):
             mine = x in self.outputs or x in self.results or x in self.targets.values()
-            if self._first[x] == i and x in self._stored and not mine and x not in self._buffer:
+            if self._first[x] == i and x in self.stored and not mine and x not in self._buffer:
                 shared = self._in_place(x, item, i) if isinstance(item, Loop) else None
                 self._buffer[x] = self._pool.take(max(x.nbytes, 1)) if shared is None else shared
 
@@ -245,11 +253,11 @@ class NativeSource:
                 self.steps.append(item)
                 for x in (*item.reads(), *item.writes()):
                     self.locate(x)
-            else:
+            elif isinstance(item, (Loop, Call)):
                 if item.final and self.separate and self.committing is None:
                     self.committing = len(phases)
                     phases.append([])
-                elif fresh and self.committing is None:
+                elif (fresh or self.apart) and self.committing is None:
                     fresh = False
                     self.steps.append(len(phases))
                     phases.append([])
@@ -274,6 +282,15 @@ class NativeSource:
             at += -(-size // ALIGNMENT) * ALIGNMENT
         self.nbytes = max(at, ALIGNMENT)
         return self._assemble(phases)
+
+    def written(self, k: int) -> list[str]:
+        """Return what an item writes to memory, and where, for people."""
+        found = []
+        for x in dict.fromkeys(y.root for y in self.items[k].writes()):
+            if x in self.stored:
+                where = self._where.get(x, "")
+                found.append(f"{self._offset(where)}: {x.dtype} {x.shape}")
+        return found
 
     def locate(self, x: Slot) -> None:
         """Remember where Python finds a slot."""
@@ -458,7 +475,7 @@ class LoopWriter:
             if x.source is None or x.source[0] != "c" or x.shape:
                 self.reading[x] = self._use(source._place(x, loop))
         for s in loop.statements:
-            if isinstance(s, Reduce) or s.out in source._stored or s.out.root is not s.out:
+            if isinstance(s, Reduce) or s.out in source.stored or s.out.root is not s.out:
                 self.writing[s] = self._use(source._place(s.out, loop))
         self.axes = self._collapse()
 

@@ -310,6 +310,10 @@ class TapePlan:
         """Return the plan with numbers of its own: a function of arguments, states and hosts."""
         return Tape(self).run
 
+    def fused(self) -> dict[Variable, str]:
+        """Return the names of the groups that results are computed in: there are none."""
+        return {}
+
     def profile(self, arguments: list[Any], states: list[Any], hosts: list[Any], *, repeat: int = 20) -> str:
         """Return a table of ops with their times, the slowest first."""
         tape = Tape(self, apart=True)

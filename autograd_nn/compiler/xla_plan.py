@@ -85,6 +85,10 @@ class XlaPlan:
             [value(v) for v in program.checks],
         )
 
+    def fused(self) -> dict[Variable, str]:
+        """Return the names of the groups that results are computed in: there are none."""
+        return {}
+
     def instance(self) -> Callable[..., Any]:
         """Return the plan as a function of arguments, states and hosts."""
         jax = package()

@@ -742,7 +742,18 @@ def test_nothing_written_in_python_runs_while_a_step_is_assigned():
         if event == "call" and by in ("_commit", "quick"):
             called.append((by, frame.f_code.co_name))
 
-    prepared = {"<listcomp>", "<lambda>", "__init__", "__enter__", "__exit__", "_into", "rate", "run", "number", "ended"}
+    prepared = {
+        "<listcomp>",
+        "<lambda>",
+        "__init__",
+        "__enter__",
+        "__exit__",
+        "_into",
+        "rate",
+        "run",
+        "number",
+        "ended",
+    }
     held = [p.data for p in model.parameters()]  # so that the general way is taken, to new arrays
     for way in ("_commit", "quick"):
         called.clear()

@@ -56,8 +56,26 @@ def every_exponent(kind, each):
     mantissas = np.concatenate([[0, 1, 2**bits - 1, 2 ** (bits - 1)], rng.integers(0, 2**bits, each)]).astype(np.uint64)
     x = ((exponents[:, None] << np.uint64(bits)) | mantissas).ravel().astype(whole).view(dtype)
     halves = (np.arange(-160, 160) + 0.5) * math.log(2)  # where the power of two changes
-    edges = [-745.2, -745.13, -708.4, -104.0, -103.97, -87.4, 88.72, 88.73, 709.78, 709.79, 9.0, 10.0, 22.0, 0.7, 1.4143]
-    near = np.concatenate([halves, edges, np.exp(halves / 4), 1 + rng.normal(size=each) * 0.01, np.linspace(-120, 120, 999)])
+    edges = [
+        -745.2,
+        -745.13,
+        -708.4,
+        -104.0,
+        -103.97,
+        -87.4,
+        88.72,
+        88.73,
+        709.78,
+        709.79,
+        9.0,
+        10.0,
+        22.0,
+        0.7,
+        1.4143,
+    ]
+    near = np.concatenate(
+        [halves, edges, np.exp(halves / 4), 1 + rng.normal(size=each) * 0.01, np.linspace(-120, 120, 999)]
+    )
     near = near.astype(dtype)
     around = [near, np.nextafter(near, dtype(np.inf)), np.nextafter(near, dtype(-np.inf))]
     return np.unique(np.concatenate([x, -x, *around]))
@@ -66,11 +84,12 @@ def every_exponent(kind, each):
 def distance(found, exact, dtype):
     """How many units in the last place is it off? Infinite where only one overflows by more than rounding."""
     exact = np.asarray(exact)
-    rounded = exact.astype(dtype)
     with np.errstate(all="ignore"):
+        rounded = exact.astype(dtype)
         unit = np.spacing(np.minimum(np.abs(rounded), np.finfo(dtype).max)).astype(exact.dtype)
         off = np.abs(found.astype(exact.dtype) - exact) / unit
-    return np.where((found == rounded) | (np.isnan(found) & np.isnan(rounded)), 0.0, off)
+    right = (found == rounded) | (np.isnan(found) & np.isnan(rounded))
+    return np.where(right, 0.0, np.nan_to_num(off, nan=np.inf))  # (correctly rounded: at most half a unit)
 
 
 @pytest.mark.parametrize("name", [n.removesuffix("_f32") for n in FUNCTIONS if n.endswith("f32")])
@@ -80,7 +99,6 @@ def test_float32_over_all_exponents(apply, name):
     with np.errstate(all="ignore"):
         exact = getattr(np, name)(x.astype(np.float64))
     off = distance(found, exact, np.float32)
-    assert not np.isnan(off).any()
     worst = np.argmax(off)
     assert off[worst] <= library.ULPS[f"{name}_f32"], (x[worst], found[worst], exact[worst])
 
@@ -94,7 +112,7 @@ def test_float64_over_all_exponents(apply, name):
     with np.errstate(all="ignore"):
         exact = getattr(np, name)(x.astype(longer))
     off = distance(found, exact, np.float64)
-    worst = np.argmax(np.nan_to_num(off, nan=np.inf))
+    worst = np.argmax(off)
     spare = 0.0 if longer is np.longdouble else 1.0
     assert off[worst] <= library.ULPS[f"{name}_f64"] + spare, (x[worst], found[worst], exact[worst])
 

@@ -318,7 +318,11 @@ MODELS = {
     ),
     "norms": (
         lambda: nn.Sequential(
-            nn.Linear(3, 6, rng=0), nn.BatchNorm(6), nn.GELU(), nn.Dropout(0.2, rng=3), nn.LayerNorm(6),
+            nn.Linear(3, 6, rng=0),
+            nn.BatchNorm(6),
+            nn.GELU(),
+            nn.Dropout(0.2, rng=3),
+            nn.LayerNorm(6),
             nn.Linear(6, 3, rng=1),
         ),
         RNG.normal(size=(8, 3)).astype(np.float32),
