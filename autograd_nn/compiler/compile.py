@@ -149,7 +149,7 @@ class Compiled:
         if found is not self._last or found is None:
             found = self._use(found, key) or self._record(args, kwargs, leaves, key)
         result = found.run(leaves, self.function, args, kwargs)
-        if found.quick is None and found.quickens and not kwargs and not self.static:
+        if found.quick is None and found.quickens and current is None and not kwargs and not self.static:
             if len(leaves) == len(args) and all(map(operator.is_, leaves, args)):  # nothing is nested
                 found.quicken(leaves)
         return result

@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 __all__ = ["cache_folder", "load"]
@@ -69,7 +70,9 @@ def build(source: str, signature: list[tuple[str, int]], key: str, numba: Any) -
     arrays = [types.Array(getattr(types, dtype if dtype != "bool" else "boolean"), n, "C") for dtype, n in signature]
     arguments = (types.intp, types.intp, *arrays, types.Array(types.uint8, 1, "C"))
     folder = cache_folder()
-    names: dict[str, Any] = {"__name__": f"autograd_nn_native_{key}"}
+    module = ModuleType(f"autograd_nn_native_{key}")
+    sys.modules[module.__name__] = module  # machine code from the disk looks for the module that it belongs to
+    names = vars(module)
     path = folder / f"{key}.py" if folder else None
     if path is not None:
         try:

@@ -472,7 +472,7 @@ class LoopWriter:
         self.reading: dict[Slot, Place] = {}
         self.writing: dict[Any, Place] = {}
         for x in loop.read:
-            if x.source is None or x.source[0] != "c" or x.shape:
+            if self._constant(x) is None:
                 self.reading[x] = self._use(source._place(x, loop))
         for s in loop.statements:
             if isinstance(s, Reduce) or s.out in source.stored or s.out.root is not s.out:
@@ -634,8 +634,9 @@ class LoopWriter:
         return f"{cast}({text})"
 
     def _constant(self, x: Slot) -> Any:
-        if x.source is not None and x.source[0] == "c" and not x.shape and x.root is x:
-            return self.source.lowered.constants[x.source[1]]
+        source = x.root.source
+        if source is not None and source[0] == "c" and not x.root.shape:
+            return self.source.lowered.constants[source[1]]
         return None
 
     def _body(self, constant: list[Slot], start: Any, flags: Any, depth: int) -> list[str]:

@@ -46,14 +46,14 @@ def laws(names):
     """Functions, their arguments and what they give eagerly: values, gradients and second derivatives."""
     for name in names:
         op = OPS[name]
-        for case in op.cases:
+        for k, case in enumerate(op.cases):
             for dtype in variants(op, case):
                 if dtype not in ("float64", "float32", "int64", "bool"):
                     continue
                 args = make(op, case, dtype)
                 f = lambda *xs, op=op, attrs=case.attrs: op(*xs, **attrs)  # noqa: E731
                 yield name, dtype, 64.0, f, args
-                if not op.differentiable or dtype not in ("float32", "float64"):
+                if not op.differentiable or dtype not in (("float64",) if k else ("float32", "float64")):
                     continue
                 loss, inputs = loss_of(op, args, case.attrs)
                 everything = tuple(range(len(inputs)))
@@ -61,7 +61,7 @@ def laws(names):
                     continue
                 first = grad(loss, everything)
                 yield name, dtype, 256.0, first, inputs
-                if case.order > 1 and dtype == "float64":
+                if case.order > 1 and dtype == "float64" and k < 2:
                     norm = lambda *xs, first=first: sum((g * g).sum() for g in first(*xs))  # noqa: E731
                     yield name, dtype, 4096.0, grad(norm, everything), inputs
 
@@ -108,7 +108,7 @@ def test_native_equals_eager(names):
         floats = [
             i.op.name
             for i in compiled.plan(inputs).fallbacks
-            if i.op.name in names and i.out.dtype.kind == "f" and i.out.shape and not i.out.python
+            if i.op.name in names and i.out.dtype.kind == "f" and i.out.shape and 0 not in i.out.shape
         ]
         assert set(floats) <= {"power", "power_of", "gelu", "where", "cast"} | NEVER_NATIVE
 
