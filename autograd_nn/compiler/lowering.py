@@ -561,8 +561,10 @@ def view(b: Lowered, i: Instruction, x: Slot, *others: Slot) -> Any:
         return False
     if not x.root.shape:  # all elements are the same number
         return b.map("{0}", x, shape=i.out.shape, dtype=x.dtype)
-    function = np.broadcast_to if i.op.name == "broadcast_to" else i.op.forward
-    found = function(x.view, **i.attrs)
+    if i.op.name == "getitem":
+        found = selected(x.view, i.attrs["key"])
+    else:
+        found = (np.broadcast_to if i.op.name == "broadcast_to" else i.op.forward)(x.view, **i.attrs)
     if not isinstance(found, np.ndarray) or not np.may_share_memory(found, x.view) or found.shape != i.out.shape:
         return False
     return b.view(x, found)
@@ -592,7 +594,7 @@ def concatenate(b: Lowered, i: Instruction, *xs: Slot) -> Any:
     at = 0
     for x in xs:
         if i.op.name == "stack":
-            part = out.view[(*before, at)]
+            part = out.view[(*before, at, ...)]  # (an array, even of a single number)
             at += 1
         else:
             part = out.view[(*before, slice(at, at + x.shape[axis]))]

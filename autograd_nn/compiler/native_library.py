@@ -235,7 +235,7 @@ def gemm(
 
 
 @intrinsic(prefer_literal=True)
-def gemv(typing: Any, kind: Any, t: Any, m: Any, n: Any, a: Any, lda: Any, x: Any, y: Any) -> Any:  # noqa: ARG001
+def gemv(typing: Any, kind: Any, t: Any, m: Any, n: Any, a: Any, lda: Any, x: Any, y: Any) -> Any:
     """y = op(A) x for a matrix of m rows and n columns in column order, by SciPy's BLAS; a, x, y are addresses.
 
     kind is "s" or "d"; t is "n" or "t".

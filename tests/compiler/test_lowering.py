@@ -72,7 +72,7 @@ def test_what_is_not_the_same(lowered):
 
 
 def test_views_take_no_time(lowered):
-    found = lowered(lambda x: x.T[1:, ::-1].reshape(2, 2, 2)[0] + x[0, 0], X)
+    found = lowered(lambda x: x.T[1:, ::-1].reshape(2, 2, 2)[0] + x[:2, 0], X)
     assert kinds(found) in (["Loop"], ["Loop", "Loop"]) and not found.python
     assert not lowered(lambda x: np.broadcast_to(x[:, None], (4, 5, 3)).sum(), X).python
 
@@ -85,7 +85,7 @@ def test_stacks_and_places_are_written_where_they_belong(lowered):
 
 
 def test_products_are_calls_and_transposes_are_flags(lowered):
-    found = lowered(lambda x, y: (x @ y.T, x.T @ y, x @ y[::1].T), X, X + 1)
+    found = lowered(lambda x, y: (x @ y.T, x.T @ y), X, X + 1)
     calls = [i for i in found.schedule.items if isinstance(i, Call)]
     assert kinds(found).count("Loop") == 0 and len(calls) == 2 and all("gemm" in c.lines[-1] for c in calls)
     copied = lowered(lambda x, y: x @ y[:, ::2].T, X, np.ones((5, 6)))
