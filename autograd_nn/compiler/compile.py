@@ -22,6 +22,7 @@ from ..closure import FunctionOp
 from ..graph import Graph, Node, clock, mode, modes
 from ..op import UNMASK
 from ..value import Value
+from .mesh import Mesh, MeshError
 from .numpy_plan import NumpyPlan
 from .passes import simplify
 from .program import Program
@@ -95,6 +96,7 @@ class Compiled:
         static: names of arguments that are fixed when it is recorded.
         backend: see `compile`.
         accepts: looks at the computed results, and decides whether what the function assigns is assigned.
+        mesh: of the back end "xla": the devices over which the rows of all arguments are divided.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class Compiled:
         static: str | Sequence[str] = (),
         backend: str = "auto",
         accepts: Callable[[Sequence[Any]], bool] | None = None,
+        mesh: Mesh | None = None,
     ) -> None:
         if not callable(f):
             raise TypeError(f"compile wanted a function, got {type(f).__name__}: write compile(f), not compile(f(x)).")
@@ -112,7 +115,7 @@ class Compiled:
         self.function = f
         self.__name__: str = getattr(f, "__name__", type(f).__name__)
         self.backend = backend
-        self.accepts = accepts
+        self.accepts, self.mesh = accepts, mesh
         self.static = (static,) if isinstance(static, str) else tuple(static)
         self._parameters, self._static_positions = parameters_of(f, self.static)
         self._recordings: dict[Any, list[Recording]] = {}
@@ -478,6 +481,8 @@ class Recording:
         self.values = any(isinstance(leaves[i], Node) for i in self.positions)
         self.writes = bool(program.writes or self.commits or self.zeroed)
         self.plan = plan_of(program, compiled.backend)
+        if isinstance(self.plan, XlaPlan):
+            self.states = self.plan.settle(self.states, compiled.mesh)
         self.fallbacks = 0
         self.failure = ""
         self.accepts = compiled.accepts
@@ -529,6 +534,8 @@ class Recording:
                     hosts = self.hosts
                 given = [leaves[i] for i in self.positions]
                 results, assigned, checked = run(given, states, [compute() for compute in hosts])
+        except MeshError:  # the other processes would wait for this one
+            raise
         except Exception as error:  # noqa: BLE001  (what an op has to say, it says better in the function itself)
             self.failure = f"{type(error).__name__}: {error}"
             return FAILED

@@ -171,6 +171,7 @@ class State:
         write: given a new number or array, returns a call, as a tuple, that puts it in its place.
         leaf: the Value whose data it is, or None.
         now: what stands for it at this point of the recording.
+        entries, name: of an entry of a dict: returns the dict, in which arrays may lie on a device; and its key.
     """
 
     def __init__(
@@ -178,6 +179,8 @@ class State:
     ) -> None:
         self.node, self.read, self.write, self.leaf = node, read, write, leaf
         self.now = node
+        self.entries: Callable[[], dict[str, Any]] | None = None
+        self.name = ""
 
     def forget(self) -> None:
         """Let go of the recording, whose nodes hold arrays: one that nobody else holds is updated in place."""
@@ -316,12 +319,26 @@ class Recorder:
             self.states[leaf] = State(leaf, lambda: owner._data, write, owner)
         return self.states[leaf]
 
-    def entry(self, read: Callable[[], dict[str, Any]], name: str, key: Any) -> State:
-        """Return the state that is an entry of a dict of arrays, always the same one for a key."""
+    def entry(
+        self,
+        read: Callable[[], dict[str, Any]],
+        name: str,
+        key: Any,
+        entries: Callable[[], dict[str, Any]] | None = None,
+    ) -> State:
+        """Return the state that is an entry of a dict of arrays, always the same one for a key.
+
+        Args:
+            read: returns the dict, with arrays of NumPy.
+            name: of the entry.
+            key: tells this state from others.
+            entries: returns the dict as it is, with arrays that may lie on a device.
+        """
         if key not in self._entries:
             node = RecordedArray.leaf(read()[name])
             write = lambda new: (operator.setitem, read(), name, new)  # noqa: E731
             self._entries[key] = self.states[node] = State(node, lambda: read()[name], write)
+            self._entries[key].entries, self._entries[key].name = entries, name
         return self._entries[key]
 
     def host(self, compute: Callable[[], Any], *, pure: bool = False) -> Node:
