@@ -17,7 +17,7 @@ import numpy as np
 from ..graph import Node, clock
 from .mesh import fetched
 
-__all__ = ["DeviceState", "bring_home", "held", "put_back"]
+__all__ = ["DeviceState", "bring_home", "held", "is_device_array", "put_back", "send_away"]
 
 SLOT: Any = Node.__dict__["_data"]  # past the property of those that are away
 moving = threading.RLock()
@@ -43,6 +43,18 @@ class Away:
         with moving:
             SLOT.__set__(self, new)
             come_home(self)
+
+    def __dlpack__(self: Any, **kwargs: Any) -> Any:
+        with moving:
+            data = SLOT.__get__(self)
+        if self.requires_grad or not is_device_array(data):
+            return super().__dlpack__(**kwargs)  # type: ignore[misc]
+        return data.__dlpack__(**kwargs)
+
+    def __dlpack_device__(self: Any) -> tuple[int, int]:
+        with moving:
+            data = SLOT.__get__(self)
+        return data.__dlpack_device__()
 
     def __reduce__(self: Any) -> Any:
         _ = self._data

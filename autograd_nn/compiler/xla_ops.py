@@ -21,7 +21,7 @@ from ..ops.indexing import read
 from ..ops.shape import pad_pairs
 from .program import Instruction
 
-__all__ = ["LOWERINGS", "REFUSED", "demanding", "lowering", "package", "refusal"]
+__all__ = ["LOWERINGS", "REFUSED", "canonical", "demanding", "lowering", "package", "refusal"]
 
 Lowering = Callable[..., Any]
 """Called as ``lowering(jnp, *arrays, **attrs)``, with `jax.numpy` first."""
@@ -30,6 +30,11 @@ Lowering = Callable[..., Any]
 def package() -> Any:
     """Return JAX, imported when it is first needed."""
     return importlib.import_module("jax")
+
+
+def canonical(dtype: Any) -> np.dtype:
+    """Return the dtype that JAX has in place of one: itself in a plan; single precision where the user leaves it so."""
+    return np.dtype(package().dtypes.canonicalize_dtype(dtype))
 
 
 demands: list[list[Any]] = []
@@ -159,8 +164,8 @@ def item(jnp: Any, results: Any, *, index: int) -> Any:
 @lower("cast", "cast_discrete")
 def cast(jnp: Any, x: Any, *, dtype: str) -> Any:
     if dtype == "python":
-        return jnp.real(x).astype(float)
-    wanted = np.dtype(dtype)
+        return jnp.real(x).astype(canonical(float))
+    wanted = canonical(dtype)
     x = jnp.asarray(x)
     return (jnp.real(x) if x.dtype.kind == "c" and wanted.kind != "c" else x).astype(wanted)
 
@@ -407,7 +412,7 @@ def quantile(jnp: Any, x: Any, *, q: Any, axis: Any, method: Any, keepdims: bool
     place = np.quantile(np.arange(float(rows.shape[-1])), q, method=method)
     below = np.floor(place).astype(int)
     low, high = rows[..., below], rows[..., np.minimum(below + 1, rows.shape[-1] - 1)]
-    out = low + (high - low) * (place - below).astype(rows.dtype if rows.dtype.kind == "f" else float)
+    out = low + (high - low) * (place - below).astype(rows.dtype if rows.dtype.kind == "f" else canonical(float))
     broken = jnp.isnan(rows[..., -1])  # NaN is sorted last
     out = jnp.where(broken[..., None] if np.ndim(q) else broken, np.nan, out)
     if np.ndim(q):
@@ -506,7 +511,7 @@ def lstsq(jnp: Any, a: Any, b: Any, *, rcond: Any) -> Any:
 def matrix_rank(jnp: Any, x: Any, *, tol: Any, hermitian: bool, rtol: Any) -> Any:
     x = jnp.asarray(x)
     if x.ndim < 2:
-        return jnp.any(x != 0).astype(int)
+        return jnp.any(x != 0)
     s = jnp.linalg.svd(x, compute_uv=False)
     if tol is None:
         relative = max(x.shape[-2:]) * np.finfo(s.dtype).eps if rtol is None else jnp.asarray(rtol)[..., None]
@@ -662,9 +667,10 @@ def gelu(jnp: Any, x: Any, *, approximate: Any) -> Any:
 
 
 def double(jnp: Any, x: Any) -> tuple[Any, Any]:
-    """Return x in float64, and the dtype of a result."""
+    """Return x in double precision, and the dtype of a result."""
     x = jnp.asarray(x)
-    return x.astype(np.float64), x.dtype if x.dtype.kind == "f" else np.float64
+    wide = canonical(np.float64)
+    return x.astype(wide), x.dtype if x.dtype.kind == "f" else wide
 
 
 @lower("erfcx")
@@ -708,7 +714,7 @@ def polygamma(jnp: Any, x: Any, *, n: int) -> Any:
     x = jnp.asarray(x)
     if n == 0:
         return special_function("digamma")(x)
-    order = jnp.asarray(n + 1.0, x.dtype if x.dtype.kind == "f" else np.float64)
+    order = jnp.asarray(n + 1.0, x.dtype if x.dtype.kind == "f" else canonical(float))
     return (-1.0) ** (n + 1) * math.factorial(int(n)) * special_function("zeta")(order, x)
 
 

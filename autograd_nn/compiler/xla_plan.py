@@ -18,7 +18,7 @@ import numpy as np
 from .device import DeviceState, is_device_array
 from .mesh import Mesh, MeshError, fetched
 from .program import Instruction, Program, Variable
-from .xla_ops import demanding, has_mask, lowering, package, refusal
+from .xla_ops import canonical, demanding, has_mask, lowering, package, refusal
 
 __all__ = ["RefutedError", "XlaPlan", "double_precision", "traced"]
 
@@ -205,7 +205,8 @@ def fitted(out: Any, i: Instruction) -> Any:
     """Return a result in the dtype that was recorded."""
     if isinstance(out, tuple) or i.out.python or i.out.dtype is None:
         return out
-    return out if out.dtype == i.out.dtype else out.astype(i.out.dtype)
+    wanted = canonical(i.out.dtype)
+    return out if out.dtype == wanted else out.astype(wanted)
 
 
 def given_back(x: Any, v: Variable) -> Any:
