@@ -126,7 +126,7 @@ class JaxFunction:
             )
         paths = {} if self.module is None else {leaf: path for path, leaf in self.module.state_leaves().items()}
         states = list(recorder.states.values())
-        program = Program(examples, [s.node for s in states], [], computed, [], [])
+        program = Program(list[Node](examples), [s.node for s in states], [], computed, [], [])
         simplify(program)
         refuse_missing(program)
         names = [paths.get(state.leaf, "") for state in states]
