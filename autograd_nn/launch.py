@@ -79,6 +79,8 @@ def pass_on(rank: int, stream: IO[bytes]) -> None:
     """Print what a process prints."""
     with stream:
         for line in stream:
+            if line.startswith(b"[Gloo] Rank "):  # how the collectives of CPUs greet each other
+                continue
             sys.stdout.write(f"[{rank}] {line.decode(errors='replace').rstrip()}\n")
             sys.stdout.flush()
 

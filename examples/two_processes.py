@@ -2,9 +2,9 @@
 
     python examples/two_processes.py
 
-starts itself twice on this machine; so does ``python -m autograd_nn.launch -n 2 examples/two_processes.py``. Under Slurm
-(``srun --ntasks=64``), Open MPI (``mpirun -n 64``) or Kubernetes the same script runs on as many machines as there are:
-nothing in it knows how many. Kill a process, start again, and it goes on from the last epoch.
+starts itself twice on this machine; so does ``python -m autograd_nn.launch -n 2 examples/two_processes.py``. Under
+Slurm (``srun --ntasks=64``), Open MPI (``mpirun -n 64``) or Kubernetes the same script runs on as many machines as
+there are: nothing in it knows how many. Kill a process, start again, and it goes on from the last epoch.
 
 Each process runs the whole script on the same data; ``mesh=True`` divides every batch, and adds the gradients up. It
 needs JAX, ``pip install "autograd_nn[xla]"``; without it one process trains, with NumPy, and gets the same.
