@@ -399,7 +399,7 @@ def solve(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
 
 
 def conv(op: Op, args: list[Any], batched: list[bool], attrs: Attrs) -> Any:
-    """`conv`: samples of images are more images; filters of each sample go one by one."""
+    """`conv`, `conv_image`: samples of images are more images; filters of each sample go one by one."""
     x, w = args
     if batched[1]:
         return NotImplemented
@@ -513,7 +513,7 @@ SEVERAL = table(
     (rows, "softmax_minus_one_hot"),
     (cross_entropy, "cross_entropy"),
     (solve, "solve"),
-    (conv, "conv"),
+    (conv, "conv conv_image"),
     (along_axis, "take_along_axis place_along_axis"),
     (take, "take"),
     (select, "getitem place"),

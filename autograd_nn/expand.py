@@ -310,6 +310,23 @@ def conv(node: Node, x: Elements, w: Elements) -> Elements:
     return y.reshape(groups, filters // groups, batch, int(np.prod(count))).transpose(2, 0, 1, 3)
 
 
+def conv_image(node: Node, g: Elements, w: Elements) -> Elements:
+    """Each filter times each cotangent, added up where the windows are."""
+    attrs = {key: node.attrs[key] for key in ("stride", "dilation", "padding", "groups")}
+    groups = attrs["groups"]
+    filters = moved(convolution.filters_as_rows, [w], groups).swapaxes(-1, -2)
+    windows = np.matmul(filters, moved(convolution.image_as_rows, [g], groups))
+    places = convolution.columns(positions(node.shape), kernel=w.shape[2:], **attrs)
+    return added(windows, places, node._data)
+
+
+def conv_filters(node: Node, x: Elements, g: Elements) -> Elements:
+    """Each cotangent times each window."""
+    windows = moved(convolution.columns, [x], **node.attrs)
+    rows = moved(convolution.image_as_rows, [g], node.attrs["groups"])
+    return np.matmul(rows, windows.swapaxes(-1, -2)).reshape(node.shape)
+
+
 def windows_of(node: Node, x: Elements) -> Elements:
     """The elements of each window in one axis, the last."""
     found = moved(convolution.unfold.forward, [x], **node.attrs)
@@ -542,6 +559,8 @@ EXPANSIONS: dict[str, Callable[..., Any]] = {
     "cross": lambda node, x, y: np.cross(x, y, **node.attrs),
     "einsum": einsum,
     "conv": conv,
+    "conv_filters": conv_filters,
+    "conv_image": conv_image,
     "convolve": lambda node, x, y: np.convolve(np.ravel(x), np.ravel(y), node.attrs["mode"]),
     "correlate": lambda node, x, y: np.correlate(x, y, node.attrs["mode"]),
     "pool_sum": lambda node, x: total(windows_of(node, x)),

@@ -164,6 +164,8 @@ FLOPS: dict[str, Callable[[Node], int]] = {
     "cross": lambda node: 3 * size(node._data),
     "einsum": einsum_count,
     "conv": products(lambda node: math.prod(shape(node.parents[1]._data)[1:])),
+    "conv_image": lambda node: 2 * operand(node) * math.prod(shape(node.parents[1]._data)[1:]),
+    "conv_filters": products(lambda node: size(node.parents[1]._data) // max(shape(node._data)[0], 1)),
     "convolve": convolve_count,
     "correlate": convolve_count,
     # sums

@@ -19,7 +19,24 @@ from threadpoolctl import threadpool_limits  # noqa: E402
 
 from .table import conditions, store, table  # noqa: E402
 
-WORKLOADS = ("scalar_graph", "small_mlp", "elementwise", "estimators", "cold_import")
+WORKLOADS = (
+    "scalar_graph",
+    "small_mlp",
+    "wide_mlp",
+    "deep_mlp",
+    "cnn",
+    "recurrent",
+    "elementwise_chain",
+    "logistic",
+    "second_order",
+    "estimator_fit",
+    "elementwise",
+    "estimators",
+    "cold_import",
+    "first_call",
+    "threads",
+    "memory",
+)
 PEERS = ("micrograd", "autograd", "torch", "jax")
 
 
@@ -27,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the workloads that were asked for, or all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure workloads beside their peers.")
     parser.add_argument("workloads", nargs="*", metavar="workload", help=f"{', '.join(WORKLOADS)}; all if left out")
-    parser.add_argument("--quick", action="store_true", help="fewer samples, about a minute; README.md stays as it is")
+    parser.add_argument("--quick", action="store_true", help="fewer samples, a few minutes; README.md stays as it is")
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.workloads) - set(WORKLOADS):
         parser.error(f"unknown workload {', '.join(sorted(unknown))}; there are {', '.join(WORKLOADS)}")
@@ -35,8 +52,8 @@ def main(arguments: list[str] | None = None) -> None:
     with threadpool_limits(1):
         for name in chosen.workloads or WORKLOADS:
             print(f"{name} …", flush=True)
-            result = importlib.import_module(f".{name}", __package__).run(quick=chosen.quick)
-            text = table(result)
+            results = importlib.import_module(f".{name}", __package__).run(quick=chosen.quick)
+            text = "\n".join(table(result) for result in (results if isinstance(results, list) else [results]))
             print(text, flush=True)
             if not chosen.quick:
                 store(name, text)

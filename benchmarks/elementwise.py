@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .harness import Result, Step, compare
+from .harness import Result, Step, compare, import_jax
 
 SHAPE = (1000, 100)
 ROOT = math.sqrt(2 / math.pi)
@@ -70,8 +70,8 @@ def autograd() -> Step:
 
 
 def jax() -> Step:
-    import jax
-    import jax.numpy as jnp
+    jax = import_jax()
+    jnp = jax.numpy
 
     arrays = [jnp.asarray(a) for a in data()]
     gradient = jax.jit(jax.value_and_grad(lambda arrays: loss(*arrays, jnp.tanh, jnp.mean)))

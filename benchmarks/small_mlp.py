@@ -5,26 +5,32 @@ The arithmetic takes 3 µs. What counts is what recording and differentiating an
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from .harness import Bar, Result, Step, compare
+from . import mlp, training
+from .harness import COMPILED, JAX, NUMPY_PLAN, TORCH, TORCH_FUSED, Bar, Result, Step, compare, ours_compiled
+from .training import Task
 
 BATCH, SIZES = 32, (64, 32, 10)
 LEARNING_RATE = 0.01
+BY_HAND, NO_OPTIMIZER = "autograd_nn, eager, update by hand", "torch eager, update by hand"
+
+
+def make() -> Task:
+    return mlp.task(SIZES, BATCH, "relu", "SGD", LEARNING_RATE)
+
+
+def contestant(backend: str | None) -> Step:
+    """Return our step."""
+    return training.ours(make(), backend)
 
 
 def data() -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
     """Return images (32, 64), labels (32,) and w1, b1, w2, b2."""
-    rng = np.random.default_rng(0)
-    x = rng.uniform(0, 1, (BATCH, SIZES[0]))
-    labels = rng.integers(0, SIZES[-1], BATCH)
-    parameters = []
-    for m, n in pairwise(SIZES):
-        parameters += [rng.normal(0, np.sqrt(2 / m), (m, n)), rng.normal(0, 0.1, n)]
-    return x.astype(np.float32), labels, [p.astype(np.float32) for p in parameters]
+    x, labels, weights, *_ = make()
+    return x, labels, weights
 
 
 def ours(retain: str = "all") -> Step:
@@ -48,32 +54,8 @@ def ours(retain: str = "all") -> Step:
     return step
 
 
-def compiled() -> Step:
-    """The same step, recorded once."""
-    from autograd_nn import Value, compile, zero_grad
-    from autograd_nn.functions import cross_entropy, linear, relu
-
-    x, labels, arrays = data()
-    w1, b1, w2, b2 = parameters = [Value(p) for p in arrays]
-
-    @compile
-    def train(x: Any, labels: Any, rate: float) -> Any:
-        loss = cross_entropy(linear(relu(linear(x, w1, b1)), w2, b2), labels)
-        zero_grad(*parameters)
-        loss.backward()
-        for p in parameters:
-            p.data = p.data - rate * p.grad
-        return loss
-
-    def step() -> Any:
-        loss = train(x, labels, LEARNING_RATE)
-        return [loss.data, *(p.data for p in parameters)]
-
-    return step
-
-
-def torch(update: str) -> Step:
-    """PyTorch, with its optimizer or with the update by hand."""
+def torch() -> Step:
+    """PyTorch without its optimizer."""
     import torch
     from torch.nn.functional import cross_entropy
 
@@ -81,19 +63,16 @@ def torch(update: str) -> Step:
     images, labels, arrays = data()
     x, y = torch.from_numpy(images), torch.from_numpy(labels)
     w1, b1, w2, b2 = parameters = [torch.tensor(p, requires_grad=True) for p in arrays]
-    optimizer = torch.optim.SGD(parameters, lr=LEARNING_RATE)
 
     def step() -> Any:
         loss = cross_entropy(torch.addmm(b2, torch.addmm(b1, x, w1).relu(), w2), y)
-        optimizer.zero_grad()
+        for p in parameters:
+            p.grad = None
         loss.backward()
-        if update == "optimizer":
-            optimizer.step()
-        else:
-            with torch.no_grad():
-                for p in parameters:
-                    p -= LEARNING_RATE * p.grad
-        return [loss.detach(), *(p.detach() for p in parameters)]
+        with torch.no_grad():
+            for p in parameters:
+                p -= LEARNING_RATE * p.grad
+        return [loss, *parameters]
 
     return step
 
@@ -118,32 +97,6 @@ def autograd() -> Step:
         nonlocal parameters
         value, grads = gradient(parameters)
         parameters = [(p - LEARNING_RATE * g).astype(np.float32) for p, g in zip(parameters, grads, strict=True)]
-        return [value, *parameters]
-
-    return step
-
-
-def jax() -> Step:
-    """JAX, the whole step compiled."""
-    import jax
-    import jax.numpy as jnp
-
-    images, labels, arrays = data()
-    x, y, parameters = jnp.asarray(images), jnp.asarray(labels), [jnp.asarray(p) for p in arrays]
-
-    def loss(parameters: Any) -> Any:
-        w1, b1, w2, b2 = parameters
-        log_p = jax.nn.log_softmax(jnp.maximum(x @ w1 + b1, 0) @ w2 + b2, axis=1)
-        return -jnp.mean(log_p[jnp.arange(BATCH), y])
-
-    @jax.jit
-    def update(parameters: Any) -> Any:
-        value, grads = jax.value_and_grad(loss)(parameters)
-        return value, [p - LEARNING_RATE * g for p, g in zip(parameters, grads, strict=True)]
-
-    def step() -> Any:
-        nonlocal parameters
-        value, parameters = jax.block_until_ready(update(parameters))
         return [value, *parameters]
 
     return step
@@ -179,19 +132,20 @@ def by_hand() -> Step:
 
 def run(*, quick: bool) -> Result:
     """Measure."""
+    task = make()
     return compare(
         f"Small MLP: {'-'.join(map(str, SIZES))}, relu, cross entropy, batch {BATCH}, float32; forward, backward, SGD.",
-        {
-            "autograd_nn": ours,
-            "autograd_nn, backward(retain='leaves')": lambda: ours("leaves"),
-            "autograd_nn, compile": compiled,
-            "torch eager, optim.SGD": lambda: torch("optimizer"),
-            "torch eager, update by hand": lambda: torch("by hand"),
-            "HIPS autograd": autograd,
-            "JAX jit": jax,
-            "NumPy by hand": by_hand,
-        },
+        ours_compiled(contestant)
+        | {BY_HAND: lambda: ours("leaves"), f"{BY_HAND}, retain='all'": ours}
+        | training.peers(task, lambda: mlp.by_hand(task, "relu"))
+        | {NO_OPTIMIZER: torch, "HIPS autograd": autograd, "NumPy by hand": by_hand},
         quick=quick,
         rtol=1e-4,
-        bars=[Bar(0.6, ("torch eager, optim.SGD", "torch eager, update by hand"))],
+        bars=[
+            Bar(0.4, (JAX,)),
+            Bar(0.06, (TORCH, TORCH_FUSED, NO_OPTIMIZER)),
+            Bar(1.05, (JAX,), NUMPY_PLAN),
+            Bar(0.6, (TORCH, TORCH_FUSED, NO_OPTIMIZER), BY_HAND),
+        ],
+        ours=COMPILED,
     )

@@ -9,21 +9,24 @@ from pathlib import Path
 
 import numpy as np
 
-from .harness import OURS, Result, Row
+from .harness import Result, Row
 
 README = Path(__file__).with_name("README.md")
 
 
 def table(result: Result) -> str:
     """Return a Markdown table: time of each contestant, and as a multiple of ours."""
-    ours = next((row.seconds for row in result.rows if row.name == OURS), None)
+    ours = next((row.seconds for row in result.rows if row.name == result.ours), None)
     lines = [f"{result.title}", "", "| | time | ± | × ours |", "|---|---:|---:|---:|"]
-    lines += [line(row, ours) for row in sorted(result.rows, key=lambda row: row.seconds or float("inf"))]
+    rows = sorted(result.rows, key=lambda row: row.seconds or float("inf"))
+    lines += [line(row, ours, result.ours) for row in rows]
+    if result.text:
+        lines = [result.title, "", result.text]
     return "\n".join([*lines, "", *(f"{verdict}  " for verdict in result.verdicts)]).rstrip() + "\n"
 
 
-def line(row: Row, ours: float | None) -> str:
-    name = f"**{row.name}**" if row.name == OURS else row.name
+def line(row: Row, ours: float | None, bold: str) -> str:
+    name = f"**{row.name}**" if row.name == bold else row.name
     if row.seconds is None:
         return f"| {name} | {row.note} | | |"
     ratio = f"{row.seconds / ours:.2f}" if ours else ""

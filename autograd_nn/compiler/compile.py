@@ -23,9 +23,11 @@ from ..graph import Graph, Node, clock, mode, modes
 from ..op import UNMASK
 from ..value import Value
 from .mesh import Mesh, MeshError
+from .native_plan import NativePlan
 from .numpy_plan import NumpyPlan
 from .passes import simplify
 from .program import Program
+from .quick import MISS, quick_call
 from .recorder import Recorded, RecordedArray, Recorder
 from .xla_plan import XlaPlan
 
@@ -36,6 +38,8 @@ MOST = 16
 OF_KIND = 4
 """Of these, recordings for the same kinds of arguments, such as one for training and one for prediction."""
 WARN_AT = 8
+QUICKENS = 100
+"""How often the call of a recording is written out anew at most."""
 
 writing = threading.RLock()
 """Held by calls that assign to something: two of them, which may share it, take turns."""
@@ -127,6 +131,12 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the plan for these arguments, recording it first if there is none."""
+        last = self._last
+        if last is not None and last.quick is not None and not kwargs:
+            result = last.quick(args)
+            if result is not MISS:
+                return result
+            last.missed()
         current = modes.current
         if current is not None and (current.trace or current.observer is not None or current.recorder is not None):
             return self.function(*args, **kwargs)
@@ -140,7 +150,10 @@ class Compiled:
                 break
         if found is not self._last or found is None:
             found = self._use(found, key) or self._record(args, kwargs, leaves, key)
-        return found.run(leaves, self.function, args, kwargs)
+        result = found.run(leaves, self.function, args, kwargs)
+        if found.quick is None and found.quickens and not kwargs and not self.static:
+            found.quicken(leaves)
+        return result
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -291,7 +304,7 @@ class Compiled:
         return f"compile({self.__name__}, backend={self.backend!r})"
 
 
-BACKENDS = ("auto", "numpy", "xla")
+BACKENDS = ("auto", "numpy", "native", "xla")
 """Names of the back ends; "auto" is one of the others, chosen by a fixed rule."""
 
 
@@ -299,6 +312,8 @@ def plan_of(program: Program, backend: str) -> Any:
     """Return a program as the plan of a back end. "auto" is NumPy's."""
     if backend == "xla":
         return XlaPlan(program)
+    if backend == "native":
+        return NativePlan(program)
     return NumpyPlan(program)
 
 
@@ -486,7 +501,23 @@ class Recording:
         self.fallbacks = 0
         self.failure = ""
         self.accepts = compiled.accepts
-        self._threads = threading.local()
+        self.written = [i for i, _ in program.writes]
+        self.returned = any(c is not COMPUTED for c in self.constants)
+        self.single = len(results) == 1 and result is results[0] or (len(results) == 1 and isinstance(result, Node))
+        self.threads = threading.local()
+        self.quick: Callable[..., Any] | None = None
+        self.quickens = QUICKENS
+
+    def quicken(self, leaves: list[Any]) -> None:
+        """Write out the call, as it was this time."""
+        self.quickens -= 1
+        self.quick = quick_call(self, leaves, ENDED, ANCHOR, writing)
+        if self.quick is None:
+            self.quickens = 0
+
+    def missed(self) -> None:
+        """Take note of a call that was not as the one before."""
+        self.quick = None  # and with it what it holds
 
     def fits(self, leaves: list[Any]) -> bool:
         """Is everything that was looked at while recording still the same?"""
@@ -522,10 +553,13 @@ class Recording:
             leaves = [x._data if isinstance(x, Node) else x for x in leaves]
         states = [state.read() for state in self.states]
         references = count_references(states) if self.writes else ()
+        reads = states
+        if self.plan.contiguous:
+            reads = [np.require(x, requirements=["C", "A"]) if type(x) is np.ndarray else x for x in states]
         try:
-            run = self._threads.run
+            run = self.threads.run
         except AttributeError:
-            run = self._threads.run = self.plan.instance()
+            run = self.threads.run = self.plan.instance()
         try:
             with np.errstate(all="ignore"):
                 try:
@@ -533,7 +567,7 @@ class Recording:
                 except IndexError:
                     hosts = self.hosts
                 given = [leaves[i] for i in self.positions]
-                results, assigned, checked = run(given, states, [compute() for compute in hosts])
+                results, assigned, checked, *direct = run(given, reads, [compute() for compute in hosts])
         except MeshError:  # the other processes would wait for this one
             raise
         except Exception as error:  # noqa: BLE001  (what an op has to say, it says better in the function itself)
@@ -542,26 +576,35 @@ class Recording:
         if checked and not all(np.all(test(x)) for test, x in zip(self.tests, checked, strict=True)):
             return FAILED
         if self.writes and (self.accepts is None or self.accepts(results)):
-            self._commit(states, references, assigned)
+            self._commit(states, references, assigned, direct)
         gave = iter([give(x, how) for x, how in zip(results, self.outputs, strict=True)])
         return nested.unflatten(
             self.structure,
             [next(gave) if c is COMPUTED else constant(c, passed) for c in self.constants],
         )
 
-    def _commit(self, states: list[Any], references: Sequence[int], assigned: Any) -> None:
+    def _commit(self, states: list[Any], references: Sequence[int], assigned: Any, direct: list[Any]) -> None:
         """Assign everything at once: no signal is looked at before all is done."""
         calls: list[tuple[Any, ...]] = []
+        if direct and self.plan.direct:
+            before, after = direct
+            into = [self._into(states[i], references[i]) for i in self.plan.direct]
+            calls.append((*before, *into, *after))
+            for i, x in zip(self.plan.direct, into, strict=True):
+                state = self.states[i]
+                if x is not states[i]:
+                    calls.append(state.write(x))
+                if state.leaf is not None:
+                    calls.append((setattr, state.leaf, "serial", next(clock)))
         for i, ufunc, x in assigned:
             state, before = self.states[i], states[i]
             if type(before) is not np.ndarray:
                 calls.append(state.write(x[()] if isinstance(x, np.ndarray) else x))
             else:
-                alone = references[i] <= UNSHARED and before.base is None and before.flags.writeable
-                into = before if alone else np.empty_like(before)
+                into = self._into(before, references[i])
                 # (np.copyto asks a function in Python, where Ctrl-C would be heard)
                 calls.append((operator.setitem, into, ..., x) if ufunc is None else (ufunc, *x, into))
-                if not alone:
+                if into is not before:
                     calls.append(state.write(into))
             if state.leaf is not None:
                 calls.append((setattr, state.leaf, "serial", next(clock)))
@@ -569,6 +612,11 @@ class Recording:
         calls += [commit() for commit in self.commits]
         with np.errstate(all="ignore"):
             deque(starmap(call, calls), maxlen=0)
+
+    def _into(self, before: np.ndarray, references: int) -> np.ndarray:
+        """Return the array to write a state into: the old one if nobody else holds it, else a new one."""
+        alone = references <= UNSHARED and before.base is None and before.flags.carray
+        return before if alone else np.empty(before.shape, before.dtype)
 
     def profile(self, leaves: list[Any], repeat: int) -> str:
         """Return a table of the plan's lines and their times."""
@@ -606,8 +654,10 @@ def constant(x: Any, leaves: list[Any]) -> Any:
 
 def give(x: Any, how: Output) -> Any:
     """Return a result as the function itself would."""
-    if how.scalar and isinstance(x, np.ndarray):
-        x = x[()]
+    if how.scalar:
+        x = x[()] if isinstance(x, np.ndarray) else x
+    elif isinstance(x, np.generic):
+        x = np.asarray(x)
     if not how.as_value:
         return x
     made = Value.leaf(x)

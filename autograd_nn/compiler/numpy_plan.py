@@ -64,6 +64,7 @@ class Writer:
         self._names: dict[int, str] = {}
         self._temporary: list[int] = []
         self.softmaxes: dict[Variable, tuple[str, str]] = {}  # powers and their sums, by logits
+        self.sunk: dict[Instruction, int] = {}
         self._kept: dict[int, int] = {}  # buffers by number, and the instruction after which they are given back
 
     # names
@@ -187,7 +188,7 @@ class Writer:
             for i, v in enumerate(variables):
                 if v is not None:
                     self.expression[v] = f"{kind}{i}"
-        sunk = self.sinkable()
+        sunk = self.sunk = self.sinkable()
         for self.at, instruction in enumerate(program.instructions):
             first = len(self.body)
             if instruction not in sunk:
@@ -658,9 +659,16 @@ class NumpyPlan:
         program: what is run.
         source: Python, readable.
         nbytes: of the buffers, for each thread that runs it.
+        contiguous: has every state to be in C order?
+        direct: the states that it writes itself: none.
+        sunk: the assigned states, by their place, that ufuncs write at the end.
+        ignores: does it run functions of NumPy, whose warnings are to be ignored?
     """
 
     name = "numpy"
+    quick = ignores = True
+    contiguous = False
+    direct = ()
 
     def __init__(self, program: Program, *, poison: bool = False) -> None:
         writer = Writer(program, poison=poison)
@@ -669,6 +677,7 @@ class NumpyPlan:
         self.sizes = tuple(writer.pool.sizes)
         self.nbytes = writer.pool.nbytes
         self.notes = writer.notes
+        self.sunk = frozenset(k for k, (_, v) in enumerate(program.writes) if v.source in writer.sunk)
         self.body = writer.body
         names = {**writer.bound, "view": view}
         exec(compile(self.source, "<compiled by autograd_nn>", "exec"), names)  # noqa: S102  (our own source)

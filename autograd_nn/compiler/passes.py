@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from ..op import OPS
 from .program import Instruction, Program, Variable
 
-__all__ = ["cancel", "fold_constants", "merge_duplicates", "prune", "simplify"]
+__all__ = ["cancel", "fold_constants", "join_places", "merge_duplicates", "prune", "simplify", "terms"]
 
 SAME = frozenset(("alias", "positive"))
 """Ops that give their operand."""
@@ -24,6 +25,7 @@ def simplify(program: Program) -> Program:
     fold_constants(program)
     merge_duplicates(program)
     cancel(program)
+    join_places(program)
     prune(program)
     return program
 
@@ -56,11 +58,11 @@ def fold_constants(program: Program) -> None:
 def merge_duplicates(program: Program) -> None:
     """Compute once what is the same op of the same operands."""
     found: dict[Any, Variable] = {}
-    same: dict[Variable, Variable] = {}
+    same = equal_constants(program)
     left = []
     for instruction in program.instructions:
         instruction.args = tuple(same.get(v, v) for v in instruction.args)
-        key = (instruction.op, tuple(map(identity, instruction.args)), settings(instruction))
+        key = (instruction.op, instruction.args, settings(instruction))
         if key in found:
             same[instruction.out] = found[key]
         else:
@@ -70,12 +72,81 @@ def merge_duplicates(program: Program) -> None:
     program.replace(lambda v: same.get(v, v))
 
 
-def identity(variable: Variable) -> Any:
-    """Return what is the same for equal variables: small constants are told by their value."""
-    if variable.kind == "constant" and (variable.python or variable.nbytes <= 64) and variable.shape is not None:
-        data = variable.data
-        return type(data), str(variable.dtype), variable.shape, np.asarray(data).tobytes()
-    return variable
+def join_places(program: Program) -> None:
+    """Put rows together at once: a sum of arrays that are 0 but for one row each is a stack of the rows.
+
+    So the gradient of an array whose rows were used one by one, as by a recurrent network, is not added up from as many
+    arrays of its full size.
+    """
+    uses = program.uses()
+    for instruction in program.instructions:
+        if not is_root_of_sum(instruction, uses):
+            continue
+        leaves = terms(instruction, uses)
+        rows: dict[int, Variable] = {}
+        for leaf in leaves:
+            before = leaf.source if leaf.kind == "result" else None
+            if before is None or before.op.name != "place" or len(before.args) > 1:
+                break
+            key = before.attrs["key"]
+            if len(key) != 1 or type(key[0]) is not int or key[0] in rows or not alike_rows(before, instruction.out):
+                break
+            rows[key[0]] = before.args[0]
+        n = len(leaves)
+        if len(rows) == n and n == instruction.out.shape[0] and {k % n for k in rows} == set(range(n)):
+            order = sorted(rows, key=lambda k: k % n)
+            instruction.op, instruction.attrs = OPS["stack"], {"axis": 0}
+            instruction.args = tuple(rows[k] for k in order)
+
+
+def alike_rows(place: Instruction, out: Variable) -> bool:
+    row = place.args[0]
+    return not row.python and row.shape == out.shape[1:] and row.dtype == out.dtype
+
+
+def is_root_of_sum(instruction: Instruction, uses: dict[Variable, list[Any]]) -> bool:
+    """Is it a sum of arrays that is no term of another one?"""
+    v = instruction.out
+    if instruction.op.name != "add" or not v.shape:
+        return False
+    return not is_term(v, uses)
+
+
+def is_term(v: Variable, uses: dict[Variable, list[Any]]) -> bool:
+    """Is a sum there for one other sum of the same shape alone?"""
+    readers = uses.get(v, [])
+    if len(readers) != 1 or readers[0] is None:
+        return False
+    return readers[0].op.name == "add" and readers[0].out.shape == v.shape and readers[0].out.dtype == v.dtype
+
+
+def terms(root: Instruction, uses: dict[Variable, list[Any]]) -> list[Variable]:
+    """Return the terms of a sum: what is added is a term if anybody else reads it, or if it is no sum."""
+    found: list[Variable] = []
+    waiting = list(root.args[::-1])
+    while waiting:
+        v = waiting.pop()
+        inner = v.source if v.kind == "result" else None
+        if inner is not None and inner.op.name == "add" and is_term(v, uses):
+            waiting += inner.args[::-1]
+        else:
+            found.append(v)
+    return found
+
+
+def equal_constants(program: Program) -> dict[Variable, Variable]:
+    """Return, for constants that are not too large, the first one of the same type, shape and bits."""
+    first: dict[Any, Variable] = {}
+    same: dict[Variable, Variable] = {}
+    for v in dict.fromkeys(x for instruction in program.instructions for x in instruction.args):
+        if v.kind == "constant" and v.shape is not None and (v.python or v.nbytes <= LARGEST):
+            key = type(v.data), str(v.dtype), v.shape, np.asarray(v.data).tobytes()
+            same[v] = first.setdefault(key, v)
+    return same
+
+
+LARGEST = 1 << 16
+"""Bytes of constants that are compared."""
 
 
 def settings(instruction: Instruction) -> Any:

@@ -128,6 +128,16 @@ class Program:
         yield from (variable for _, variable in self.writes)
         yield from self.checks
 
+    def uses(self) -> dict[Variable, list[Any]]:
+        """Return for each variable what reads it, once for each time: instructions, and None for those who run it."""
+        found: dict[Variable, list[Any]] = {}
+        for instruction in self.instructions:
+            for v in instruction.args:
+                found.setdefault(v, []).append(instruction)
+        for v in self.wanted():
+            found.setdefault(v, []).append(None)
+        return found
+
     def used_hosts(self) -> list[Variable | None]:
         """Return the variables of host computations; None where nothing reads one any more."""
         used = {v for instruction in self.instructions for v in instruction.args} | set(self.wanted())

@@ -8,7 +8,7 @@ whenever the compiled function is called. What cannot stay (a plain number, a br
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -169,15 +169,21 @@ class State:
         node: what stands for it in the recording.
         read: returns the number or array now.
         write: given a new number or array, returns a call, as a tuple, that puts it in its place.
+        where: an object, and the text that reads it when written after the object's name.
         leaf: the Value whose data it is, or None.
         now: what stands for it at this point of the recording.
         entries, name: of an entry of a dict: returns the dict, in which arrays may lie on a device; and its key.
     """
 
     def __init__(
-        self, node: Node, read: Callable[[], Any], write: Callable[[Any], tuple[Any, ...]], leaf: Node | None = None
+        self,
+        node: Node,
+        read: Callable[[], Any],
+        write: Callable[[Any], tuple[Any, ...]],
+        where: tuple[Any, str],
+        leaf: Node | None = None,
     ) -> None:
-        self.node, self.read, self.write, self.leaf = node, read, write, leaf
+        self.node, self.read, self.write, self.where, self.leaf = node, read, write, where, leaf
         self.now = node
         self.entries: Callable[[], dict[str, Any]] | None = None
         self.name = ""
@@ -316,7 +322,7 @@ class Recorder:
         if leaf not in self.states:
             owner = self.originals.get(leaf, leaf)
             write = lambda new: (setattr, owner, "_data", new)  # noqa: E731
-            self.states[leaf] = State(leaf, lambda: owner._data, write, owner)
+            self.states[leaf] = State(leaf, lambda: owner._data, write, (owner, "._data"), owner)
         return self.states[leaf]
 
     def entry(
@@ -337,8 +343,9 @@ class Recorder:
         if key not in self._entries:
             node = RecordedArray.leaf(read()[name])
             write = lambda new: (operator.setitem, read(), name, new)  # noqa: E731
-            self._entries[key] = self.states[node] = State(node, lambda: read()[name], write)
-            self._entries[key].entries, self._entries[key].name = entries, name
+            made = State(node, lambda: read()[name], write, (read, f"()[{name!r}]"))
+            made.entries, made.name = entries, name
+            self._entries[key] = self.states[node] = made
         return self._entries[key]
 
     def host(self, compute: Callable[[], Any], *, pure: bool = False) -> Node:
@@ -480,17 +487,38 @@ class Recorder:
         """Record again when something that Python sees changes."""
         self.guards.append((look, look()))
 
+    def watch_attribute(self, objects: Sequence[Any], name: str) -> None:
+        """Record again when an attribute of one of the objects changes."""
+        self.watch(Attributes(objects, name))
+
     def finish(self) -> None:
         """Watch what the recording took for granted."""
         if self.modules:
             self.watch(Settings(list(self.modules.values())))
         leaves = [state.leaf for state in self.states.values() if state.leaf is not None]
-        self.watch(lambda: [leaf.requires_grad for leaf in leaves])
-        hooked = [leaf for leaf in leaves if leaf.requires_grad]
-        self.watch(lambda: [leaf.hooks for leaf in hooked])
-        without = list(self._unzeroed)
-        if without:
-            self.watch(lambda: all(leaf._grad is None for leaf in without))
+        self.watch_attribute(leaves, "requires_grad")
+        self.watch_attribute([leaf for leaf in leaves if leaf.requires_grad], "hooks")
+        self.watch_attribute(list(self._unzeroed), "_grad")
+
+
+class Attributes:
+    """Looks at an attribute of objects.
+
+    Args:
+        objects: which have it.
+        name: of the attribute.
+    """
+
+    def __init__(self, objects: Sequence[Any], name: str) -> None:
+        self.objects, self.name = objects, name
+
+    def __call__(self) -> list[Any]:
+        """Return what it is now."""
+        return [getattr(x, self.name) for x in self.objects]
+
+    def conditions(self, name_of: Callable[[Any, str], str]) -> list[str]:
+        """Return expressions that are true while each is the object that it is now."""
+        return [f"{name_of(x, 'looked')}.{self.name} is {name_of(getattr(x, self.name), 'seen')}" for x in self.objects]
 
 
 class Settings:
@@ -525,6 +553,20 @@ class Settings:
             if len(x) != len(seen) or not all(map(operator.is_, x, seen)):
                 return False
         return True
+
+    def conditions(self, name_of: Callable[[Any, str], str]) -> list[str]:
+        """Return expressions that are true while everything is the very object that it was; lists are as long."""
+        found = []
+        for m, training in zip(self._modules, self._training, strict=True):
+            kept = name_of(vars(m), "settings")
+            found.append(f"{name_of(m, 'module')}.training is {training}")
+            for name, x in vars(m).items():
+                if not name.startswith("_") and name != "training":
+                    found.append(f"{kept}[{name!r}] is {name_of(x, 'seen')}")
+        for x, seen in self._lists:
+            found.append(f"len({name_of(x, 'parts')}) == {len(seen)}")
+            found += [f"{name_of(x, 'parts')}[{i}] is {name_of(y, 'seen')}" for i, y in enumerate(seen)]
+        return found
 
 
 def same(x: Any, y: Any) -> bool:

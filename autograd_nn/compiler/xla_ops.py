@@ -607,6 +607,22 @@ def conv(jnp: Any, x: Any, w: Any, *, stride: Any, padding: Any, dilation: Any, 
     )
 
 
+@lower("conv_image")
+def conv_image(jnp: Any, g: Any, w: Any, *, size: Any, groups: int, **windows: Any) -> Any:
+    jax = package()
+    image = jax.ShapeDtypeStruct((g.shape[0], w.shape[1] * groups, *size), jnp.result_type(g, w))
+    w, g = jnp.asarray(w, image.dtype), jnp.asarray(g, image.dtype)
+    return jax.linear_transpose(lambda x: conv(jnp, x, w, groups=groups, **windows), image)(g)[0]
+
+
+@lower("conv_filters")
+def conv_filters(jnp: Any, x: Any, g: Any, *, kernel: Any, groups: int, **windows: Any) -> Any:
+    jax = package()
+    filters = jax.ShapeDtypeStruct((g.shape[1], x.shape[1] // groups, *kernel), jnp.result_type(x, g))
+    x, g = jnp.asarray(x, filters.dtype), jnp.asarray(g, filters.dtype)
+    return jax.linear_transpose(lambda w: conv(jnp, x, w, groups=groups, **windows), filters)(g)[0]
+
+
 # recurrence
 
 

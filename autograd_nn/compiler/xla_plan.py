@@ -41,6 +41,9 @@ class XlaPlan:
     """
 
     name = "xla"
+    quick = False
+    contiguous = False
+    direct = ()
 
     def __init__(self, program: Program) -> None:
         try:

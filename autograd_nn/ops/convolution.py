@@ -21,6 +21,8 @@ from .shape import broadcast_to, expand_dims, flip, pad, reshape, transpose
 
 __all__ = [
     "conv",
+    "conv_filters",
+    "conv_image",
     "convolve",
     "correlate",
     "fold",
@@ -336,18 +338,6 @@ def check_conv(x_shape, w_shape, groups):
         )
 
 
-def conv_left(g, ans, x, w, stride, dilation, padding, groups):
-    """Each window's cotangent, wᵀ g, added back where the window came from."""
-    sliding = {"kernel": shape_of(w)[2:], "groups": groups, "stride": stride, "dilation": dilation, "padding": padding}
-    return uncolumns(filters_as_rows(w, groups).mT @ image_as_rows(g, groups), shape_of(x), **sliding)
-
-
-def conv_right(g, ans, x, w, stride, dilation, padding, groups):
-    """Sum over windows of cotangent times window."""
-    sliding = {"kernel": shape_of(w)[2:], "groups": groups, "stride": stride, "dilation": dilation, "padding": padding}
-    return reshape(image_as_rows(g, groups) @ columns(x, **sliding).mT, shape=shape_of(w))
-
-
 @op(
     "∗",
     linear=True,
@@ -385,7 +375,89 @@ def conv(x, w, *, stride=1, dilation=1, padding=0, groups=1):
     return np.ascontiguousarray(apart).reshape(x.shape[0], w.shape[0], *count)
 
 
-conv.defvjp(conv_left, conv_right)
+# A convolution is linear in both operands, and so are its two adjoints: each is a derivative of the others.
+
+
+def sliding_of(w_shape, stride, dilation, padding):
+    """Settings of the windows over an image."""
+    return {"kernel": tuple(w_shape[2:]), "stride": stride, "dilation": dilation, "padding": padding}
+
+
+@op(
+    "∗ᵀ",
+    linear=True,
+    complex=True,
+    cases=(
+        Case((2, 3, 4), (3, 1, 2), size=(5,)),
+        Case((2, 3, 3, 3), (3, 2, 2, 3), size=(4, 5)),
+        Case((2, 2, 3, 5), (2, 2, 2, 2), size=(5, 4), stride=(2, 1), padding=1),
+        Case((1, 2, 4, 5), (2, 2, 2, 2), size=(6, 5), dilation=(3, 2), padding=((0, 1), (2, 0))),
+        Case((2, 6, 3, 2), (6, 2, 2, 2), size=(4, 3), groups=2),
+        Case((0, 2, 3), (2, 1, 2), size=(4,)),
+    ),
+)
+def conv_image(g, w, *, size, stride=1, dilation=1, padding=0, groups=1):
+    """What `conv` is to its image: each window's cotangent, wᵀ g, added back where the window came from.
+
+    From (batch, filters, *windows) and (filters, channels / groups, *kernel) to (batch, channels, *size).
+    """
+    g, w = np.asarray(g), np.asarray(w)
+    sliding = sliding_of(w.shape, stride, dilation, padding)
+    image = (g.shape[0], w.shape[1] * groups, *size)
+    check_conv(image, w.shape, groups)
+    check_windows(g.shape, (image[0], w.shape[0], *output_size(size, **sliding)))
+    rows = filters_as_rows(w, groups).mT @ image_as_rows(g, groups)
+    return np.ascontiguousarray(uncolumns(rows, image, groups=groups, **sliding))
+
+
+@op(
+    "∗ᵂ",
+    linear=True,
+    complex=True,
+    cases=(
+        Case((2, 1, 5), (2, 3, 4), kernel=(2,)),
+        Case((2, 2, 4, 5), (2, 3, 3, 3), kernel=(2, 3)),
+        Case((2, 2, 5, 4), (2, 2, 3, 5), kernel=(2, 2), stride=(2, 1), padding=1),
+        Case((1, 2, 6, 5), (1, 2, 4, 5), kernel=(2, 2), dilation=(3, 2), padding=((0, 1), (2, 0))),
+        Case((2, 4, 4, 3), (2, 6, 3, 2), kernel=(2, 2), groups=2),
+        Case((0, 1, 4), (0, 2, 3), kernel=(2,)),
+    ),
+)
+def conv_filters(x, g, *, kernel, stride=1, dilation=1, padding=0, groups=1):
+    """What `conv` is to its filters: the sum over windows of cotangent times window.
+
+    From (batch, channels, *size) and (batch, filters, *windows) to (filters, channels / groups, *kernel).
+    """
+    x, g = np.asarray(x), np.asarray(g)
+    sliding = {"kernel": tuple(kernel), "stride": stride, "dilation": dilation, "padding": padding}
+    filters = (g.shape[1], x.shape[1] // groups, *kernel)
+    check_conv(x.shape, filters, groups)
+    check_windows(g.shape, (x.shape[0], filters[0], *output_size(x.shape[2:], **sliding)))
+    return (image_as_rows(g, groups) @ columns(x, groups=groups, **sliding).mT).reshape(filters)
+
+
+def check_windows(came, wanted):
+    """Refuse what is not one number for each window and filter.
+
+    Raises:
+        ValueError: with the shapes.
+    """
+    if tuple(came) != tuple(wanted):
+        raise ValueError(f"wanted g of shape {tuple(wanted)} (batch, filters, *windows), got {tuple(came)}")
+
+
+conv.defvjp(
+    lambda g, ans, x, w, **windows: conv_image(g, w, size=shape_of(x)[2:], **windows),
+    lambda g, ans, x, w, **windows: conv_filters(x, g, kernel=shape_of(w)[2:], **windows),
+)
+conv_image.defvjp(
+    lambda g, ans, y, w, size, **windows: conv(g, w, **windows),
+    lambda g, ans, y, w, size, **windows: conv_filters(g, y, kernel=shape_of(w)[2:], **windows),
+)
+conv_filters.defvjp(
+    lambda g, ans, x, y, kernel, **windows: conv_image(y, g, size=shape_of(x)[2:], **windows),
+    lambda g, ans, x, y, kernel, **windows: conv(x, g, **windows),
+)
 
 # vectors
 

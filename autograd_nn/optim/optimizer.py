@@ -253,15 +253,20 @@ class Optimizer:
             raise ValueError(self._why_no_gradient())
 
         def rate(i: int) -> float:
-            return self.learning_rates(self.steps + 1 + done)[i]
+            own = self.groups[i]._learning_rate
+            now = self._learning_rate if own is None else own
+            return now if type(now) is float else self.learning_rates(self.steps + 1 + done)[i]
 
         rates = [recorder.host(lambda i=i: rate(i), pure=True) for i in range(len(self.groups))]
         ahead = {i: recorder.steps_of((id(self), i)) for i in moved}  # steps taken with it earlier in this function
         alike: dict[int, int] = {}  # numbers of steps, and a parameter of which they are read
         like = [alike.setdefault(self._counts[i] + ahead[i], i) for i in moved]
         pairs = [(i, j) for i, j in zip(moved, like, strict=True) if i != j]
-        recorder.watch(lambda: [self._counts[i] - self._counts[j] for i, j in pairs])
-        recorder.watch(self._settings)
+        if pairs:
+            recorder.watch(lambda: [self._counts[i] - self._counts[j] for i, j in pairs])
+        for name in ("clip_value", "clip_norm", "_weight_decay", *self.options):
+            recorder.watch_attribute([self], name)
+        recorder.watch_attribute(self.groups, "_weight_decay")
         step_of = {j: recorder.host(lambda j=j: self._counts[j] + 1 + ahead[j], pure=True) for j in alike.values()}
         steps: list[Any] = [None] * len(params)
         grads: list[Any] = [None] * len(params)
@@ -290,9 +295,11 @@ class Optimizer:
 
     def _state(self, i: int) -> dict[str, Any]:
         """Return the state of a parameter, which begins with its first step."""
-        if self._states[i] is None:
-            self._states[i] = self.start(self.parameters[i]._data)
-        return self._states[i]  # type: ignore[return-value]
+        held = self._states if self._away else self._held  # (a compiled step asks for each of them)
+        state = held[i]
+        if state is None:
+            state = held[i] = self.start(self.parameters[i]._data)
+        return state
 
     @property
     def _states(self) -> list[State | None]:
@@ -313,11 +320,6 @@ class Optimizer:
             self._state(i)
         self._away = True
         return self._held[i]  # type: ignore[return-value]
-
-    def _settings(self) -> Any:
-        """Return what a recorded step took for granted: all that is a plain number here, but for the rates."""
-        options = tuple(getattr(self, name) for name in ("clip_value", "clip_norm", *self.options))
-        return options, self._weight_decay, tuple(group._weight_decay for group in self.groups)
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters: `.grad` is None again."""

@@ -200,7 +200,7 @@ class TestWithJax:
             fit(model, data, "cross_entropy", backend="numpy", mesh=1)
         with pytest.raises(ValueError, match="contradict"):
             fit(model, data, "cross_entropy", backend="numpy", compile="xla")
-        with pytest.raises(ValueError, match="backend wanted one of auto, numpy, xla, got 'tpu'"):
+        with pytest.raises(ValueError, match="backend wanted one of auto, .*xla, got 'tpu'"):
             fit(model, data, "cross_entropy", backend="tpu")
 
     def test_environment_that_is_not_complete(self, monkeypatch):

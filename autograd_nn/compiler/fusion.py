@@ -1,0 +1,277 @@
+"""Loops: elementwise statements and sums over the same elements, put together so that each array is passed over once.
+
+A program is lowered to items in order: loops, calls (matrix products, windows), and calls of Python for ops that have
+no native form. A statement joins the last loop over its elements that comes after what it reads. What only this loop
+reads never reaches memory.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Call", "Index", "Item", "Loop", "Map", "Python", "Reduce", "Schedule", "Slot"]
+
+MOST_ARRAYS = 12
+"""Arrays that one loop reads and writes at most: more at a time are slower."""
+MOST_STATEMENTS = 60
+
+
+class Slot:
+    """A result: an array, a view of one, or a number.
+
+    Attributes:
+        number: counts up within a schedule.
+        shape: lengths of the axes.
+        dtype: NumPy's.
+        weak: is it a Python number, which takes the dtype of the array that it meets?
+        root: the slot in whose memory it lies, itself if it is no view.
+        view: an array with its shape and strides, in the memory of the root's.
+        source: where it comes from if it is given: ("a", "s", "h" or "c", position), else None.
+    """
+
+    __slots__ = ("dtype", "number", "root", "shape", "source", "view", "weak")
+
+    def __init__(
+        self,
+        number: int,
+        shape: tuple[int, ...],
+        dtype: Any,
+        *,
+        weak: bool = False,
+        view: np.ndarray | None = None,
+        root: Slot | None = None,
+        source: tuple[str, int] | None = None,
+    ) -> None:
+        self.number, self.shape, self.dtype, self.weak, self.source = (
+            number,
+            tuple(shape),
+            np.dtype(dtype),
+            weak,
+            source,
+        )
+        self.view: np.ndarray = np.empty(shape, dtype) if view is None else view
+        self.root = self if root is None else root
+
+    @property
+    def offset(self) -> int:
+        """Bytes from the beginning of the root's memory to the first element."""
+        return address(self.view) - address(self.root.view)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the elements."""
+        return int(np.prod(self.shape, dtype=int)) * self.dtype.itemsize
+
+    @property
+    def whole(self) -> bool:
+        """Are its elements those of the root, in the same order?"""
+        return self.root is self or (
+            self.offset == 0 and self.nbytes == self.root.nbytes and self.view.flags.c_contiguous
+        )
+
+    def __repr__(self) -> str:
+        return f"x{self.number}"
+
+
+def address(x: np.ndarray) -> int:
+    return x.__array_interface__["data"][0]
+
+
+class Index:
+    """As an operand: the position along an axis of the loop."""
+
+    __slots__ = ("axis",)
+
+    def __init__(self, axis: int) -> None:
+        self.axis = axis
+
+
+class Map:
+    """Each element of a slot from elements of others: an expression with {0}, {1}, … for them.
+
+    Attributes:
+        out: the slot; its shape is that of the loop.
+        text: the expression.
+        operands: slots, broadcast to the loop, and `Index`.
+        dtype: to which operands are converted.
+        note: for people.
+        raw: positions of operands that are not converted.
+    """
+
+    __slots__ = ("dtype", "note", "operands", "out", "raw", "text")
+
+    def __init__(
+        self,
+        out: Slot,
+        text: str,
+        operands: Sequence[Slot | Index],
+        dtype: Any,
+        note: str,
+        raw: tuple[int, ...] = (),
+    ) -> None:
+        self.out, self.text, self.operands, self.dtype, self.note = out, text, tuple(operands), np.dtype(dtype), note
+        self.raw = raw
+
+
+class Reduce:
+    """Sums, maxima or minima of a slot over axes of the loop, whose shape it has.
+
+    Attributes:
+        out: the slot for the result.
+        kind: "sum", "max" or "min".
+        operand: what is reduced.
+        axes: over which.
+        note: for people.
+    """
+
+    __slots__ = ("axes", "kind", "note", "operand", "out")
+
+    def __init__(self, out: Slot, kind: str, operand: Slot, axes: tuple[int, ...], note: str) -> None:
+        self.out, self.kind, self.operand, self.axes, self.note = out, kind, operand, axes, note
+
+    @property
+    def operands(self) -> tuple[Slot]:
+        """What is read."""
+        return (self.operand,)
+
+
+class Item:
+    """A step of a schedule."""
+
+    final = False
+
+    def reads(self) -> list[Slot]:
+        """Return the slots that are read."""
+        raise NotImplementedError
+
+    def writes(self) -> list[Slot]:
+        """Return the slots that are written."""
+        raise NotImplementedError
+
+
+class Loop(Item):
+    """Statements over the elements of one shape."""
+
+    def __init__(self, shape: tuple[int, ...], final: bool) -> None:
+        self.shape, self.final = shape, final
+        self.statements: list[Map | Reduce] = []
+        self.made: set[Slot] = set()
+        self.read: dict[Slot, None] = {}
+
+    def reads(self) -> list[Slot]:
+        return list(self.read)
+
+    def writes(self) -> list[Slot]:
+        return [s.out for s in self.statements]
+
+
+class Call(Item):
+    """A call of a native function.
+
+    Attributes:
+        lines: text, with {0}, {1}, … for addresses of what it reads, then of what it writes.
+        note: for people.
+    """
+
+    def __init__(self, lines: Sequence[str], reads: Sequence[Slot], writes: Sequence[Slot], note: str) -> None:
+        self.lines, self._reads, self._writes, self.note = list(lines), list(reads), list(writes), note
+
+    def reads(self) -> list[Slot]:
+        return self._reads
+
+    def writes(self) -> list[Slot]:
+        return self._writes
+
+
+class Python(Item):
+    """A call of Python: an op without a native form.
+
+    Attributes:
+        instruction: what it computes.
+        results: the slot of its result; none if it is a tuple, or no array.
+    """
+
+    def __init__(self, instruction: Any, reads: Sequence[Slot], results: Sequence[Slot]) -> None:
+        self.instruction, self._reads, self.results = instruction, list(reads), list(results)
+
+    def reads(self) -> list[Slot]:
+        return self._reads
+
+    def writes(self) -> list[Slot]:
+        return self.results
+
+
+class Schedule:
+    """Items in order.
+
+    Attributes:
+        items: the items.
+        final: do statements that are added go after all that can fail?
+    """
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self.final = False
+        self._floor = 0
+        self._loops: dict[tuple[int, ...], list[int]] = {}
+        self._writers: dict[Slot, list[int]] = {}
+        self._count = 0
+
+    def slot(self, shape: Sequence[int], dtype: Any, **known: Any) -> Slot:
+        """Return a new slot."""
+        self._count += 1
+        return Slot(self._count, tuple(shape), dtype, **known)
+
+    def begin_final(self) -> None:
+        """From now on, items go after all that were added before."""
+        self.final, self._floor = True, len(self.items)
+
+    def add(self, item: Item) -> None:
+        """Add an item at the end."""
+        item.final = self.final
+        self._wrote(item.writes(), len(self.items))
+        self.items.append(item)
+
+    def join(self, statement: Map | Reduce) -> None:
+        """Add a statement to a loop: the last one in which what it reads is there; else to a new one."""
+        shape = statement.out.shape if isinstance(statement, Map) else statement.operand.shape
+        first = self._floor
+        slots = [x for x in statement.operands if isinstance(x, Slot)]
+        for x in slots:
+            for i in self._writers.get(x.root, ()):
+                loop = self.items[i]
+                same = x.root is x and x.shape == shape and isinstance(loop, Loop) and x in loop.made
+                first = max(first, i if same else i + 1)
+        for i in self._writers.get(statement.out.root, ()):  # zeros first
+            first = max(first, i + 1)
+        found = self._loops.setdefault(shape, [])
+        at = found[-1] if found and found[-1] >= first else -1
+        if at >= 0:
+            loop: Any = self.items[at]
+            arrays = set(loop.read) | {s.out for s in loop.statements} | set(slots)
+            if len(arrays - loop.made) + 1 > MOST_ARRAYS or len(loop.statements) >= MOST_STATEMENTS:
+                at = -1
+        if at < 0:
+            at = len(self.items)
+            loop = Loop(shape, self.final)
+            self.items.append(loop)
+            bisect.insort(found, at)
+        loop.statements.append(statement)
+        if isinstance(statement, Map) and statement.out.root is statement.out:
+            loop.made.add(statement.out)
+        for x in slots:
+            if x not in loop.made:
+                loop.read[x] = None
+        self._wrote([statement.out], at)
+
+    def _wrote(self, slots: Sequence[Slot], at: int) -> None:
+        for x in slots:
+            self._writers.setdefault(x.root, []).append(at)
+
+    def local(self, x: Slot, loop: Loop) -> bool:
+        """Is a slot made in a loop, so that statements there need not read it from memory?"""
+        return x in loop.made

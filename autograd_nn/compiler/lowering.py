@@ -1,0 +1,985 @@
+"""Ops as statements: what each op is, element by element, in native code.
+
+`LOWERINGS` has a rule for each op with a native form. A rule returns False where it has none for these operands:
+the op's own function is called then, from Python.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .fusion import Call, Index, Map, Python, Reduce, Schedule, Slot
+from .passes import is_root_of_sum, is_term, terms
+from .program import Instruction, Program, Variable
+
+__all__ = ["DTYPES", "LOWERINGS", "Lowered", "lower"]
+
+DTYPES = ("float32", "float64", "int64", "int32", "bool")
+"""Of what native code computes with."""
+
+
+class Lowered:
+    """A program as a schedule.
+
+    Attributes:
+        schedule: the items.
+        slots: of variables; None for tuples, and for what only Python sees.
+        python: instructions that are left to Python.
+        checks: pairs (labels, number of classes) that have to fit.
+        parts: the slots of results that are tuples.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.schedule = Schedule()
+        self.slots: dict[Variable, Slot | None] = {}
+        self.python: list[Instruction] = []
+        self.constants: list[Any] = []
+        self.checks: dict[tuple[Slot, int], None] = {}
+        self.note = ""
+        self.parts: dict[Variable, tuple[Slot, ...]] = {}
+        self._same: dict[Any, Slot] = {}
+        self._outside: set[Variable] = set()
+        for kind, variables in (("a", program.arguments), ("s", program.states), ("h", program.hosts)):
+            for i, v in enumerate(variables):
+                if v is not None:
+                    self._given(v, (kind, i))
+        self._sums, within = sums_of_products(program)
+        self._unpoolings = unpoolings(program)
+        within = within.union(*[inner for *_, inner in self._unpoolings.values()])
+        late = self._updates() - within - set(self._sums)
+        for instruction in program.instructions:
+            if instruction not in late and instruction not in within:
+                self._lower(instruction)
+        self.schedule.begin_final()
+        for instruction in program.instructions:
+            if instruction in late:
+                self._lower(instruction)
+
+    def _given(self, v: Variable, source: tuple[str, int] | None) -> None:
+        ok = v.shape is not None and v.dtype.name in DTYPES and v.dtype.isnative and 0 not in v.shape
+        self.slots[v] = self.schedule.slot(v.shape, v.dtype, weak=v.python, source=source) if ok else None
+
+    def _updates(self) -> set[Instruction]:
+        """Return the instructions of which only what is assigned depends, elementwise: they can wait until the end."""
+        program = self.program
+        needed = {*program.outputs, *program.checks}
+        written = {v for _, v in program.writes}
+        late: set[Instruction] = set()
+        for instruction in reversed(program.instructions):
+            v = instruction.out
+            can_wait = instruction.op.name in ELEMENTWISE and v.shape and v not in needed
+            if can_wait and (v in written or v in self._outside):
+                late.add(instruction)
+                self._outside.update(x for x in instruction.args if x not in needed)
+            else:
+                needed.update(instruction.args)
+        return {i for i in late if i.out not in needed}
+
+    def of(self, v: Variable) -> Slot | None:
+        """Return the slot of a variable."""
+        if v not in self.slots:
+            if v.kind == "constant":
+                self.constants.append(v.data)
+                self._given(v, ("c", len(self.constants) - 1))
+            else:
+                self.slots[v] = None
+        return self.slots[v]
+
+    def _lower(self, instruction: Instruction) -> None:
+        op, v = instruction.op, instruction.out
+        self.note = repr(instruction) + (f"   ({instruction.scope})" if instruction.scope else "")
+        rule = LOWERINGS.get(op.name) if op.module.startswith("autograd_nn.") and type(op).__name__ == "Op" else None
+        if instruction in self._sums:
+            self.slots[v] = self.sum_of_products(*self._sums[instruction])
+            return
+        if instruction in self._unpoolings:
+            g, x, _ = self._unpoolings[instruction]
+            self.slots[v] = unpool(self, instruction, self.of(g), self.of(x))
+            return
+        if op.name == "item" and instruction.args[0] in self.parts:
+            self.slots[v] = self.parts[instruction.args[0]][instruction.attrs["index"]]
+            return
+        args = [self.of(x) for x in instruction.args]
+        known = op.name in TUPLES or (v.shape is not None and v.dtype.name in DTYPES and 0 not in v.shape)
+        fits = known and None not in args
+        if rule is not None and fits and not self._integer_numbers(instruction):
+            found = rule(self, instruction, *args)
+            if isinstance(found, Slot):
+                self.slots[v] = found
+            if found:
+                return
+        self._python(instruction)
+
+    def _integer_numbers(self, instruction: Instruction) -> bool:
+        """Is it about Python integers, which have no largest number, and not about floats?"""
+        v = instruction.out
+        if v.python and v.dtype.kind in "iub":
+            return True
+        numbers = any(x.python and x.dtype.kind in "iu" for x in instruction.args)
+        return numbers and any(x.dtype.name == "int32" for x in instruction.args)
+
+    def _python(self, instruction: Instruction) -> None:
+        v = instruction.out
+        self.python.append(instruction)
+        if v.shape is not None:
+            self._given(v, None)
+        slot = self.slots.get(v)
+        reads = [s for x in instruction.args if (s := self.of(x)) is not None]
+        self.schedule.add(Python(instruction, reads, [] if slot is None else [slot]))
+
+    # what rules are made of
+
+    def slot(self, shape: Sequence[int], dtype: Any, *, weak: bool = False) -> Slot:
+        """Return a new slot."""
+        return self.schedule.slot(shape, dtype, weak=weak)
+
+    def map(
+        self,
+        text: str,
+        *operands: Slot | Index,
+        shape: Sequence[int],
+        dtype: Any,
+        of: Any = None,
+        weak: bool = False,
+        raw: tuple[int, ...] = (),
+    ) -> Slot:
+        """Return a slot for an expression of each element; the same one if it was asked for before.
+
+        Args:
+            text: the expression, with {0}, {1}, … for the operands.
+            *operands: slots, broadcast to the shape, and `Index`.
+            shape: of the result.
+            dtype: of the result.
+            of: dtype to which operands are converted; that of the result if None.
+            weak: is it a Python number?
+            raw: positions of operands that are not converted.
+        """
+        names = tuple(x.axis if isinstance(x, Index) else x for x in operands)
+        key = (text, names, tuple(shape), np.dtype(dtype), of, weak)
+        if key not in self._same:
+            out = self._same[key] = self.slot(shape, dtype, weak=weak)
+            self.schedule.join(Map(out, text, operands, dtype if of is None else of, self.note, raw))
+        return self._same[key]
+
+    def put(self, out: Slot, text: str, *operands: Slot | Index) -> None:
+        """Write an expression into a slot, such as a part of another one."""
+        self.schedule.join(Map(out, text, operands, out.dtype, self.note))
+
+    def view(self, x: Slot, view: np.ndarray) -> Slot:
+        """Return a view of a slot, from the same view of its array."""
+        return self.schedule.slot(view.shape, view.dtype, weak=x.weak, view=view, root=x.root)
+
+    def reduce(self, kind: str, x: Slot, axes: Sequence[int], *, keepdims: bool = False) -> Slot:
+        """Return the sums, maxima or minima over axes."""
+        axes = tuple(sorted(axes))
+        key = (kind, x, axes)
+        if key not in self._same:
+            shape = [1 if a in axes else n for a, n in enumerate(x.shape)]
+            out = self._same[key] = self.slot(shape, x.dtype)
+            self.schedule.join(Reduce(out, kind, x, axes, self.note))
+        out = self._same[key]
+        if keepdims:
+            return out
+        return self.reshaped(out, [n for a, n in enumerate(x.shape) if a not in axes])
+
+    def reshaped(self, x: Slot, shape: Sequence[int]) -> Slot:
+        """Return a slot in another shape: a view, or a copy where that is impossible."""
+        if tuple(shape) == x.shape:
+            return x
+        if not x.root.shape and x.root.source is not None:
+            return self.map("{0}", x, shape=shape, dtype=x.dtype)
+        view = x.view.reshape(shape)
+        if not np.may_share_memory(view, x.view):
+            x = self.copied(x)
+            view = x.view.reshape(shape)
+        return self.view(x, view)
+
+    def copied(self, x: Slot) -> Slot:
+        """Return a slot with memory of its own, in C order."""
+        return self.map("{0}", x, shape=x.shape, dtype=x.dtype)
+
+    def product(self, x: Slot, y: Slot, out: Slot) -> None:
+        """Multiply matrices of two axes into a slot in C order."""
+        (m, k), n = x.shape, y.shape[1]
+        x, transposed_x, step_x = self.matrix(x)
+        y, transposed_y, step_y = self.matrix(y)
+        letter = "s" if out.dtype == np.float32 else "d"
+        line = (
+            f'gemm("{letter}", "{transposed_y}", "{transposed_x}", {n}, {m}, {k}, {{1}}, {step_y}, {{0}}, {step_x}, '
+            f"0.0, {{2}}, {max(n, 1)})"
+        )
+        self.schedule.add(Call([line], [x, y], [out], self.note))
+
+    def sum_of_products(self, products: list[Instruction], others: list[Variable]) -> Slot:
+        """Return a sum of products of matrices as one product of longer ones, and what else is added."""
+        xs: list[Any] = [self.of(i.args[0]) for i in products]
+        ys: list[Any] = [self.of(i.args[1]) for i in products]
+        m, n, dtype = xs[0].shape[0], ys[0].shape[1], xs[0].dtype
+        k = sum(x.shape[1] for x in xs)
+        left, right = self.slot((k, m), dtype), self.slot((k, n), dtype)
+        at = 0
+        for x, y in zip(xs, ys, strict=True):
+            part = slice(at, at + x.shape[1])
+            self.put(self.view(left, left.view[part]), "{0}", self.view(x, x.view.T))
+            self.put(self.view(right, right.view[part]), "{0}", y)
+            at += x.shape[1]
+        out = self.slot((m, n), dtype)
+        self.product(self.view(left, left.view.T), right, out)
+        for v in others:
+            x: Any = self.of(v)
+            out = self.map("{0} + {1}", out, x, shape=out.shape, dtype=dtype)
+        return out
+
+    def matrix(self, x: Slot) -> tuple[Slot, str, int]:
+        """Return a matrix as BLAS takes it, whether it is transposed, and its leading dimension."""
+        size = x.dtype.itemsize
+        (m, n), (a, b) = x.shape, (s // size for s in x.view.strides)
+        if (b == 1 or n == 1) and (a >= n or m == 1):
+            return x, "n", max(a if m > 1 else n, n, 1)
+        if (a == 1 or m == 1) and (b >= m or n == 1):
+            return x, "t", max(b if n > 1 else m, m, 1)
+        return self.copied(x), "n", n
+
+
+def sums_of_products(program: Program) -> tuple[dict[Instruction, Any], set[Instruction]]:
+    """Return sums of products of matrices, as of the steps of a recurrent network, and the instructions within."""
+    uses = program.uses()
+    found: dict[Instruction, Any] = {}
+    within: set[Instruction] = set()
+    for root in program.instructions:
+        if not is_root_of_sum(root, uses) or root.out.dtype.name not in FLOATS:
+            continue
+        products, others = [], []
+        for v in terms(root, uses):
+            inner = v.source if v.kind == "result" else None
+            fits = inner is not None and inner.op.name == "matmul" and len(uses[v]) == 1
+            if fits and all(len(x.shape) == 2 and 0 not in x.shape and x.dtype == v.dtype for x in inner.args):
+                products.append(inner)
+            else:
+                others.append(v)
+        plain = all(v.shape == root.out.shape and v.dtype == root.out.dtype for v in others)
+        if len(products) >= LEAST_PRODUCTS and len(others) <= 1 and plain:
+            found[root] = products, others
+            within.update(products)
+            within.update(inner_sums(root, uses))
+    return found, within
+
+
+LEAST_PRODUCTS = 4
+
+
+def inner_sums(root: Instruction, uses: dict[Variable, list[Any]]) -> list[Instruction]:
+    """Return the sums within a sum."""
+    found: list[Instruction] = []
+    waiting = list(root.args)
+    while waiting:
+        v = waiting.pop()
+        inner = v.source if v.kind == "result" else None
+        if inner is not None and inner.op.name == "add" and is_term(v, uses):
+            found.append(inner)
+            waiting += inner.args
+    return found
+
+
+Rule = Callable[..., Any]
+LOWERINGS: dict[str, Rule] = {}
+"""A rule for each op: given what is lowered, the instruction and its operands, it returns the slot of the result, True
+if it has taken care of it, False if it has no form."""
+ELEMENTWISE: set[str] = set()
+TUPLES = ("lstm_gates", "gru_gates")
+
+
+def rule(*names: str) -> Callable[[Rule], Rule]:
+    """Register a rule."""
+
+    def register(f: Rule) -> Rule:
+        LOWERINGS.update(dict.fromkeys(names, f))
+        return f
+
+    return register
+
+
+def lower(program: Program) -> Lowered:
+    """Return a program as a schedule."""
+    return Lowered(program)
+
+
+# --- elementwise ------------------------------------------------------------------------------------------------------
+
+FLOATS = ("float32", "float64")
+
+
+def elementwise(name: str, text: str, *, floats: bool = True, result: str = "") -> None:
+    """Register an op whose elements are an expression of those of its operands.
+
+    Args:
+        name: of the op.
+        text: the expression; {f} stands for the suffix of functions of the dtype, such as f32.
+        floats: for floats only?
+        result: "bool" for comparisons, whose operands are converted to their common dtype.
+    """
+
+    def apply(b: Lowered, i: Instruction, *args: Slot) -> Any:
+        v = i.out
+        of = common(i.args) if result else v.dtype
+        if of.name not in DTYPES or (floats and of.name not in FLOATS):
+            return False
+        written = text.replace("{f}", "f32" if of == np.float32 else "f64")
+        return b.map(written, *args, shape=v.shape, dtype=v.dtype, of=of, weak=v.python)
+
+    LOWERINGS[name] = apply
+    ELEMENTWISE.add(name)
+
+
+def common(variables: Sequence[Variable]) -> np.dtype:
+    """Return the dtype in which NumPy compares variables."""
+    return np.result_type(*[v.dtype.type(0).item() if v.python else v.dtype for v in variables])
+
+
+for name, sign in {"add": "+", "subtract": "-", "mul": "*"}.items():
+    elementwise(name, f"{{0}} {sign} {{1}}", floats=False)
+plus = LOWERINGS["add"]
+
+
+@rule("add")
+def add(b: Lowered, i: Instruction, x: Slot, y: Slot) -> Any:
+    """A sum; nothing is added where a constant is 0 throughout, as the gradient of what nobody used."""
+    for v, other in zip(i.args, (y, x), strict=True):
+        if v.kind == "constant" and v.shape and not np.any(v.data) and other.shape == i.out.shape:
+            if other.dtype == i.out.dtype and not other.weak:
+                return other
+    return plus(b, i, x, y)
+
+
+for name, sign in {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">="}.items():
+    elementwise(name, f"{{0}} {sign} {{1}}", floats=False, result="bool")
+for name, sign in {"equal": "==", "not_equal": "!="}.items():
+    elementwise(name, f"{{0}} {sign} {{1}}", floats=False, result="bool")
+for name, text in {
+    "divide": "{0} / {1}",
+    "reciprocal": "{f}(1.0) / {0}",
+    "sqrt": "sqrt({0})",
+    "exp": "exp_{f}({0})",
+    "expm1": "expm1_{f}({0})",
+    "log": "log_{f}({0})",
+    "log1p": "log1p_{f}({0})",
+    "tanh": "tanh_{f}({0})",
+    "sigmoid": "{f}(1.0) / ({f}(1.0) + exp_{f}(-{0}))",
+    "relu": "select({0} < {f}(0.0), {f}(0.0), {0})",
+    "silu": "{0} / ({f}(1.0) + exp_{f}(-{0}))",
+    "softplus": "maximum({0}, {f}(0.0)) + log1p_{f}(exp_{f}(-absolute({0})))",
+    "log_sigmoid": "minimum({0}, {f}(0.0)) - log1p_{f}(exp_{f}(-absolute({0})))",
+    "softsign": "{0} / ({f}(1.0) + absolute({0}))",
+    "absolute": "absolute({0})",
+    "maximum": "maximum({0}, {1})",
+    "minimum": "minimum({0}, {1})",
+    "clip": "minimum(maximum({0}, {1}), {2})",
+    "sign": "select({0} > {f}(0.0), {f}(1.0), select({0} < {f}(0.0), {f}(-1.0), {0}))",
+    "floor": "floor({0})",
+    "ceil": "ceil({0})",
+    "trunc": "trunc({0})",
+    "rint": "rint({0})",
+    "copysign": "copysign({0}, {1})",
+    "deg2rad": "{0} * {f}(0.017453292519943295)",
+    "rad2deg": "{0} * {f}(57.29577951308232)",
+}.items():
+    elementwise(name, text)
+for name in ("negative", "square", "positive"):
+    elementwise(name, {"negative": "-{0}", "square": "{0} * {0}", "positive": "{0}"}[name], floats=name != "negative")
+
+
+def logical(name: str, text: str) -> None:
+    """Register an op on truth values."""
+
+    def apply(b: Lowered, i: Instruction, *args: Slot) -> Any:
+        if any(x.dtype != bool for x in args) or i.out.python:
+            return False
+        return b.map(text, *args, shape=i.out.shape, dtype=bool)
+
+    LOWERINGS[name] = apply
+    ELEMENTWISE.add(name)
+
+
+for names, text in {
+    ("logical_and", "bitwise_and"): "{0} and {1}",
+    ("logical_or", "bitwise_or"): "{0} or {1}",
+    ("logical_xor", "bitwise_xor"): "{0} != {1}",
+    ("logical_not", "bitwise_not"): "not {0}",
+}.items():
+    for name in names:
+        logical(name, text)
+for name, text in {
+    "isnan": "{0} != {0}",
+    "isinf": "absolute({0}) == {f}(math.inf)",
+    "isfinite": "absolute({0}) < {f}(math.inf)",
+}.items():
+
+    def test(b: Lowered, i: Instruction, x: Slot, text: str = text) -> Any:
+        """Lower a question about floats."""
+        if x.dtype.name not in FLOATS:
+            return False
+        written = text.replace("{f}", "f32" if x.dtype == np.float32 else "f64")
+        return b.map(written, x, shape=i.out.shape, dtype=bool, of=x.dtype)
+
+    LOWERINGS[name] = test
+    ELEMENTWISE.add(name)
+
+ELEMENTWISE |= {"where", "power_of", "gelu", "leaky_relu", "elu", "cast"}
+
+
+@rule("where")
+def where(b: Lowered, i: Instruction, condition: Slot, x: Slot, y: Slot) -> Any:
+    """x where a condition holds, else y."""
+    v = i.out
+    if condition.dtype != bool or v.python or v.dtype == bool:
+        return False
+    return b.map("select({0}, {1}, {2})", condition, x, y, shape=v.shape, dtype=v.dtype, raw=(0,))
+
+
+@rule("cast")
+def cast(b: Lowered, i: Instruction, x: Slot) -> Any:
+    """Other dtypes, as C converts numbers; not to truth values."""
+    v = i.out
+    if v.dtype == bool or (x.dtype.kind == "f" and v.dtype.kind != "f"):
+        return False
+    return b.map("{0}", x, shape=v.shape, dtype=v.dtype, weak=v.python)
+
+
+def number(x: float, dtype: np.dtype) -> str:
+    """Return a constant of a dtype as text."""
+    return f"{'f32' if dtype == np.float32 else 'f64'}({x!r})"
+
+
+@rule("power_of")
+def power_of(b: Lowered, i: Instruction, x: Slot) -> Any:
+    """A constant power: those that are products, quotients and roots."""
+    v, n = i.out, i.attrs["exponent"]
+    if v.dtype.name not in FLOATS or type(n) not in (int, float):
+        return False
+    text = {
+        2: "{0} * {0}",
+        3: "{0} * {0} * {0}",
+        4: "({0} * {0}) * ({0} * {0})",
+        1: "{0}",
+        0.5: "sqrt({0})",
+        -0.5: "1 / sqrt({0})",
+        -1: "1 / {0}",
+        -2: "1 / ({0} * {0})",
+    }.get(n)
+    if text is None:
+        return False
+    return b.map(text.replace("1 /", number(1.0, v.dtype) + " /"), x, shape=v.shape, dtype=v.dtype, weak=v.python)
+
+
+@rule("power")
+def power(b: Lowered, i: Instruction, x: Slot, y: Slot) -> Any:
+    """A power of single numbers, by the C library."""
+    v = i.out
+    if v.shape or v.dtype != np.float64:
+        return False
+    return b.map("math.pow({0}, {1})", x, y, shape=(), dtype=v.dtype, weak=v.python)
+
+
+@rule("gelu")
+def gelu(b: Lowered, i: Instruction, x: Slot) -> Any:
+    """x s(u(x)), the approximation with tanh."""
+    v = i.out
+    if i.attrs["approximate"] != "tanh" or v.dtype.name not in FLOATS:
+        return False
+    f = "f32" if v.dtype == np.float32 else "f64"
+    scale, cubic = number(2 * math.sqrt(2 / math.pi), v.dtype), number(0.044715, v.dtype)
+    inner = f"{scale} * ({{0}} * ({f}(1.0) + {cubic} * ({{0}} * {{0}})))"
+    return b.map(f"{{0}} / ({f}(1.0) + exp_{f}(-({inner})))", x, shape=v.shape, dtype=v.dtype, weak=v.python)
+
+
+@rule("leaky_relu")
+def leaky_relu(b: Lowered, i: Instruction, x: Slot) -> Any:
+    """x, or a share of it below 0."""
+    v = i.out
+    if v.dtype.name not in FLOATS:
+        return False
+    slope = number(float(i.attrs["negative_slope"]), v.dtype)
+    text = f"select({{0}} > {number(0.0, v.dtype)}, {{0}}, {slope} * {{0}})"
+    return b.map(text, x, shape=v.shape, dtype=v.dtype, weak=v.python)
+
+
+@rule("elu")
+def elu(b: Lowered, i: Instruction, x: Slot) -> Any:
+    """x, or α (exp(x) - 1) below 0."""
+    v = i.out
+    if v.dtype.name not in FLOATS:
+        return False
+    f = "f32" if v.dtype == np.float32 else "f64"
+    zero, alpha = number(0.0, v.dtype), number(float(i.attrs["alpha"]), v.dtype)
+    text = f"select({{0}} > {zero}, {{0}}, {alpha} * expm1_{f}(minimum({{0}}, {zero})))"
+    return b.map(text, x, shape=v.shape, dtype=v.dtype, weak=v.python)
+
+
+# --- views ------------------------------------------------------------------------------------------------------------
+
+
+@rule(
+    "transpose", "swapaxes", "moveaxis", "expand_dims", "squeeze", "matrix_transpose", "broadcast_to", "flip",
+    "diagonal", "alias", "crop", "getitem", "rot90",
+)  # fmt: skip
+def view(b: Lowered, i: Instruction, x: Slot, *others: Slot) -> Any:
+    """A view, as NumPy makes it."""
+    if others or x.weak:
+        return False
+    if not x.root.shape:  # all elements are the same number
+        return b.map("{0}", x, shape=i.out.shape, dtype=x.dtype)
+    function = np.broadcast_to if i.op.name == "broadcast_to" else i.op.forward
+    found = function(x.view, **i.attrs)
+    if not isinstance(found, np.ndarray) or not np.may_share_memory(found, x.view) or found.shape != i.out.shape:
+        return False
+    return b.view(x, found)
+
+
+@rule("reshape")
+def reshape(b: Lowered, i: Instruction, x: Slot) -> Any:
+    """Another shape, in C order."""
+    return b.reshaped(x, i.out.shape) if i.attrs["order"] == "C" and not x.weak else False
+
+
+@rule("copy")
+def copy(b: Lowered, i: Instruction, x: Slot) -> Any:
+    """The same elements in C order."""
+    return b.copied(x) if not x.weak and x.dtype == i.out.dtype else False
+
+
+@rule("concatenate", "stack")
+def concatenate(b: Lowered, i: Instruction, *xs: Slot) -> Any:
+    """Arrays one after the other: each is written where it belongs."""
+    v, axis = i.out, i.attrs["axis"]
+    if any(x.weak for x in xs) or axis is None:
+        return False
+    out = b.slot(v.shape, v.dtype)
+    axis %= len(v.shape)
+    before = (slice(None),) * axis
+    at = 0
+    for x in xs:
+        if i.op.name == "stack":
+            part = out.view[(*before, at)]
+            at += 1
+        else:
+            part = out.view[(*before, slice(at, at + x.shape[axis]))]
+            at += x.shape[axis]
+        b.put(b.view(out, part), "{0}", x)
+    return out
+
+
+@rule("place")
+def place(b: Lowered, i: Instruction, x: Slot, *others: Slot) -> Any:
+    """Zeros, but for a part."""
+    v = i.out
+    if others or x.dtype != v.dtype or v.python or x.weak:
+        return False
+    out = b.slot(v.shape, v.dtype)
+    part = selected(out.view, i.attrs["key"])
+    if part.shape != x.shape:
+        return False
+    b.put(out, "0")
+    b.put(b.view(out, part), "{0}", x)
+    return out
+
+
+def selected(x: np.ndarray, key: tuple[Any, ...]) -> np.ndarray:
+    """Return the part of an array that a key of `getitem` without index arrays selects, as a view."""
+    entries = [slice(*k) if isinstance(k, tuple) else ... if k == "..." else k for k in key]
+    return x[tuple(entries) if ... in entries else (*entries, ...)]
+
+
+# --- sums and what is built on them -----------------------------------------------------------------------------------
+
+
+def axes_of(x: Slot, axis: Any) -> tuple[int, ...]:
+    """Return axes as numbers that are not negative."""
+    n = len(x.shape)
+    return tuple(range(n)) if axis is None else tuple(a % n for a in (axis if isinstance(axis, tuple) else (axis,)))
+
+
+@rule("sum", "max", "min")
+def reduction(b: Lowered, i: Instruction, x: Slot) -> Any:
+    """Sums, maxima, minima."""
+    if x.weak or x.dtype != i.out.dtype or x.dtype.name not in FLOATS:
+        return False
+    axes = axes_of(x, i.attrs["axis"])
+    if not axes:
+        return x
+    return b.reduce(i.op.name, x, axes, keepdims=i.attrs["keepdims"])
+
+
+@rule("mean")
+def mean(b: Lowered, i: Instruction, x: Slot) -> Any:
+    """Sums divided by how many there are."""
+    if x.weak or x.dtype != i.out.dtype or x.dtype.name not in FLOATS:
+        return False
+    return average(b, x, axes_of(x, i.attrs["axis"]), keepdims=i.attrs["keepdims"])
+
+
+def average(b: Lowered, x: Slot, axes: tuple[int, ...], *, keepdims: bool) -> Slot:
+    """Return means over axes."""
+    if not axes:
+        return x
+    n = math.prod(x.shape[a] for a in axes)
+    total = b.reduce("sum", x, axes, keepdims=keepdims)
+    return b.map(f"{{0}} / {number(float(n), x.dtype)}", total, shape=total.shape, dtype=x.dtype)
+
+
+@rule("var", "std")
+def var(b: Lowered, i: Instruction, x: Slot) -> Any:
+    """Mean squares of the distances from the mean."""
+    if x.weak or x.dtype != i.out.dtype or x.dtype.name not in FLOATS:
+        return False
+    axes = axes_of(x, i.attrs["axis"])
+    n = math.prod(x.shape[a] for a in axes) - i.attrs["ddof"]
+    if not axes or n <= 0:
+        return False
+    center = average(b, x, axes, keepdims=True)
+    squares = b.map("({0} - {1}) * ({0} - {1})", x, center, shape=x.shape, dtype=x.dtype)
+    total = b.reduce("sum", squares, axes, keepdims=i.attrs["keepdims"])
+    text = f"{{0}} / {number(float(n), x.dtype)}"
+    return b.map(f"sqrt({text})" if i.op.name == "std" else text, total, shape=total.shape, dtype=x.dtype)
+
+
+@rule("sum_to")
+def sum_to(b: Lowered, i: Instruction, x: Slot) -> Any:
+    """Sums over the axes along which something was broadcast."""
+    shape = i.out.shape
+    if x.weak or x.dtype != i.out.dtype or x.dtype.name not in FLOATS:
+        return False
+    extra = len(x.shape) - len(shape)
+    axes = [*range(extra), *(extra + k for k, n in enumerate(shape) if n == 1 != x.shape[extra + k])]
+    return b.reshaped(b.reduce("sum", x, axes, keepdims=True), shape) if axes else b.reshaped(x, shape)
+
+
+def powers(b: Lowered, x: Slot, axes: tuple[int, ...]) -> tuple[Slot, Slot, Slot]:
+    """Return x minus its maximum, exp of it, and the sums of that."""
+    f = "f32" if x.dtype == np.float32 else "f64"
+    top = b.reduce("max", x, axes, keepdims=True)
+    shifted = b.map("{0} - {1}", x, top, shape=x.shape, dtype=x.dtype)
+    power = b.map(f"exp_{f}({{0}})", shifted, shape=x.shape, dtype=x.dtype)
+    return shifted, power, b.reduce("sum", power, axes, keepdims=True)
+
+
+@rule("softmax")
+def softmax(b: Lowered, i: Instruction, x: Slot) -> Any:
+    """exp(x) / Σ exp(x)."""
+    if x.weak or x.dtype != i.out.dtype or x.dtype.name not in FLOATS or not x.shape:
+        return False
+    _, power, total = powers(b, x, axes_of(x, i.attrs["axis"]))
+    return b.map("{0} / {1}", power, total, shape=x.shape, dtype=x.dtype)
+
+
+@rule("log_softmax")
+def log_softmax(b: Lowered, i: Instruction, x: Slot) -> Any:
+    """x - log Σ exp(x)."""
+    if x.weak or x.dtype != i.out.dtype or x.dtype.name not in FLOATS or not x.shape:
+        return False
+    shifted, _, total = powers(b, x, axes_of(x, i.attrs["axis"]))
+    f = "f32" if x.dtype == np.float32 else "f64"
+    logs = b.map(f"log_{f}({{0}})", total, shape=total.shape, dtype=x.dtype)
+    return b.map("{0} - {1}", shifted, logs, shape=x.shape, dtype=x.dtype)
+
+
+def labelled(b: Lowered, x: Slot, labels: Slot) -> bool:
+    """Are there labels for rows of numbers? They are checked before anything else is computed."""
+    fits = len(x.shape) == 2 and labels.shape == x.shape[:1] and labels.dtype.name in ("int64", "int32")
+    if not fits or x.dtype.name not in FLOATS or labels.source is None:
+        return False
+    b.checks[labels, x.shape[1]] = None
+    return True
+
+
+@rule("cross_entropy")
+def cross_entropy(b: Lowered, i: Instruction, x: Slot, labels: Slot) -> Any:
+    """log Σ exp(x) - x[label] of rows, or their mean or sum."""
+    if x.dtype != i.out.dtype or not labelled(b, x, labels):
+        return False
+    f = "f32" if x.dtype == np.float32 else "f64"
+    shifted, _, total = powers(b, x, (1,))
+    column = b.view(labels, labels.view[:, None])
+    text = f"select({{1}} == {{2}}, {{0}}, {f}(0.0))"
+    at_label = b.map(text, shifted, Index(1), column, shape=x.shape, dtype=x.dtype, raw=(1, 2))
+    picked = b.reduce("sum", at_label, (1,), keepdims=True)
+    losses = b.map(f"log_{f}({{0}}) - {{1}}", total, picked, shape=total.shape, dtype=x.dtype)
+    if i.attrs["reduction"] == "none":
+        return b.reshaped(losses, i.out.shape)
+    if i.attrs["reduction"] == "mean":
+        return average(b, losses, (0, 1), keepdims=False)
+    return b.reduce("sum", losses, (0, 1))
+
+
+@rule("softmax_minus_one_hot")
+def softmax_minus_one_hot(b: Lowered, i: Instruction, x: Slot, labels: Slot) -> Any:
+    """The derivative of `cross_entropy`."""
+    if x.dtype != i.out.dtype or not labelled(b, x, labels):
+        return False
+    f = "f32" if x.dtype == np.float32 else "f64"
+    _, power, total = powers(b, x, (1,))
+    column = b.view(labels, labels.view[:, None])
+    text = f"{{0}} / {{1}} - select({{2}} == {{3}}, {f}(1.0), {f}(0.0))"
+    return b.map(text, power, total, Index(1), column, shape=x.shape, dtype=x.dtype, raw=(2, 3))
+
+
+# --- products ---------------------------------------------------------------------------------------------------------
+
+
+@rule("matmul")
+def matmul(b: Lowered, i: Instruction, x: Slot, y: Slot) -> Any:
+    """Products of matrices and vectors."""
+    v = i.out
+    if len({x.dtype, y.dtype, v.dtype}) > 1 or v.dtype.name not in FLOATS or not x.shape or not y.shape:
+        return False
+    if len(x.shape) == 1 == len(y.shape):
+        return b.reduce("sum", b.map("{0} * {1}", x, y, shape=x.shape, dtype=v.dtype), (0,))
+    rows = b.view(x, x.view[None]) if len(x.shape) == 1 else x
+    columns = b.view(y, y.view[:, None]) if len(y.shape) == 1 else y
+    out = b.slot(matrix_shape(rows, columns), v.dtype)
+    multiply(b, rows, columns, out)
+    return b.reshaped(out, v.shape)
+
+
+def matrix_shape(x: Slot, y: Slot) -> tuple[int, ...]:
+    """Return the shape of a product."""
+    return (*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), x.shape[-2], y.shape[-1])
+
+
+MOST_PRODUCTS = 64
+"""Products of a batch that are called one by one."""
+
+
+def multiply(b: Lowered, x: Slot, y: Slot, out: Slot) -> None:
+    """Multiply stacks of matrices."""
+    lead = out.shape[:-2]
+    if not lead:
+        b.product(x, y, out)
+        return
+    if len(y.shape) == 2 and x.view.flags.c_contiguous:  # one tall matrix
+        m, k, n = math.prod(x.shape[:-1]), x.shape[-1], y.shape[-1]
+        b.product(b.reshaped(x, (m, k)), y, b.view(out, out.view.reshape(m, n)))
+        return
+    xs = np.broadcast_to(x.view, (*lead, *x.shape[-2:]))
+    ys = np.broadcast_to(y.view, (*lead, *y.shape[-2:]))
+    for at in np.ndindex(*lead):
+        b.product(b.view(x, xs[at]), b.view(y, ys[at]), b.view(out, out.view[at]))
+
+
+@rule("linear")
+def linear(b: Lowered, i: Instruction, x: Slot, y: Slot, bias: Slot) -> Any:
+    """A product and a bias."""
+    v = i.out
+    if len({x.dtype, y.dtype, bias.dtype, v.dtype}) > 1 or v.dtype.name not in FLOATS:
+        return False
+    if len(x.shape) < 2 or len(y.shape) != 2:
+        return False
+    out = b.slot(v.shape, v.dtype)
+    multiply(b, x, y, out)
+    return b.map("{0} + {1}", out, bias, shape=v.shape, dtype=v.dtype)
+
+
+@rule("dot", "inner", "vdot")
+def dot(b: Lowered, i: Instruction, x: Slot, y: Slot) -> Any:
+    """Of vectors."""
+    v = i.out
+    if len(x.shape) != 1 or len(y.shape) != 1 or len({x.dtype, y.dtype, v.dtype}) > 1 or v.dtype.name not in FLOATS:
+        return False
+    return b.reduce("sum", b.map("{0} * {1}", x, y, shape=x.shape, dtype=v.dtype), (0,))
+
+
+@rule("outer")
+def outer(b: Lowered, i: Instruction, x: Slot, y: Slot) -> Any:
+    """Of vectors."""
+    v = i.out
+    if len(x.shape) != 1 or len(y.shape) != 1 or v.dtype.name not in FLOATS:
+        return False
+    return b.map("{0} * {1}", b.view(x, x.view[:, None]), y, shape=v.shape, dtype=v.dtype)
+
+
+# --- recurrent cells --------------------------------------------------------------------------------------------------
+
+
+def quarter(b: Lowered, x: Slot, k: int, n: int) -> Slot:
+    """Return part k of the last axis, n wide."""
+    return b.view(x, x.view[..., k * n : (k + 1) * n])
+
+
+@rule("lstm_gates")
+def lstm_gates(b: Lowered, i: Instruction, gates: Slot, c: Slot) -> Any:
+    """σ, σ, tanh, σ of the quarters; c' = f c + i g; h = o tanh(c')."""
+    if gates.dtype != c.dtype or c.dtype.name not in FLOATS or gates.shape[:-1] != c.shape[:-1]:
+        return False
+    n, f = c.shape[-1], "f32" if c.dtype == np.float32 else "f64"
+    sigma, tanh = LOGISTIC.replace("{f}", f), f"tanh_{f}({{0}})"
+    active = b.slot(gates.shape, gates.dtype)
+    each = []
+    for k, text in enumerate((sigma, sigma, tanh, sigma)):
+        each.append(b.map(text, quarter(b, gates, k, n), shape=c.shape, dtype=c.dtype))
+        b.put(quarter(b, active, k, n), "{0}", each[-1])
+    new = b.map("{1} * {3} + {0} * {2}", *each[:3], c, shape=c.shape, dtype=c.dtype)
+    h = b.map(f"{{0}} * tanh_{f}({{1}})", each[3], new, shape=c.shape, dtype=c.dtype)
+    b.parts[i.out] = (h, new, active)
+    return True
+
+
+LOGISTIC = "{f}(1.0) / ({f}(1.0) + exp_{f}(-{0}))"
+
+
+@rule("gru_gates")
+def gru_gates(b: Lowered, i: Instruction, x: Slot, y: Slot, h: Slot) -> Any:
+    """r, z = σ; n = tanh(x + r y); h' = n + z (h - n)."""
+    if len({x.dtype, y.dtype, h.dtype}) > 1 or h.dtype.name not in FLOATS or not x.shape == y.shape:
+        return False
+    if x.shape[:-1] != h.shape[:-1]:
+        return False
+    n, f = h.shape[-1], "f32" if h.dtype == np.float32 else "f64"
+    active = b.slot(x.shape, x.dtype)
+    gates = []
+    for k in range(2):
+        both = quarter(b, x, k, n), quarter(b, y, k, n)
+        text = LOGISTIC.replace("{f}", f).replace("{0}", "({0} + {1})")
+        gates.append(b.map(text, *both, shape=h.shape, dtype=h.dtype))
+    both = quarter(b, x, 2, n), quarter(b, y, 2, n)
+    gates.append(b.map(f"tanh_{f}({{0}} + {{2}} * {{1}})", *both, gates[0], shape=h.shape, dtype=h.dtype))
+    for k, gate in enumerate(gates):
+        b.put(quarter(b, active, k, n), "{0}", gate)
+    new = b.map("{1} + {0} * ({2} - {1})", gates[1], gates[2], h, shape=h.shape, dtype=h.dtype)
+    b.parts[i.out] = (new, active)
+    return True
+
+
+# --- windows ----------------------------------------------------------------------------------------------------------
+
+
+def each_of_two(setting: Any) -> tuple[int, int]:
+    """Return a setting for each of two axes."""
+    return tuple(setting) if isinstance(setting, (tuple, list)) else (setting, setting)  # type: ignore[return-value]
+
+
+def dense(b: Lowered, x: Slot) -> Slot:
+    """Return a slot in C order."""
+    return x if x.view.flags.c_contiguous else b.copied(x)
+
+
+def windows_of(i: Instruction, image: tuple[int, ...], filters: tuple[int, ...], out: tuple[int, ...]) -> str | None:
+    """Return the sizes of a convolution of two spatial axes as arguments; None if padding differs on two sides."""
+    if len(image) != 4:
+        return None
+    padding = i.attrs["padding"]
+    pairs = [p if isinstance(p, (tuple, list)) else (p, p) for p in each_of_two(padding)]
+    if any(before != after for before, after in pairs):
+        return None
+    n, _, h, w = image
+    strides, steps = each_of_two(i.attrs["stride"]), each_of_two(i.attrs["dilation"])
+    numbers = (n, filters[1], h, w, filters[0], i.attrs["groups"], *filters[2:], *out, *strides, *steps)
+    return ", ".join(map(str, (*numbers, *(p for p, _ in pairs))))
+
+
+def convolve(b: Lowered, i: Instruction, x: Slot, y: Slot, sizes: str | None, room: int) -> Any:
+    """Add the call of a convolution of two slots, with room for so many numbers."""
+    v = i.out
+    if sizes is None or len({x.dtype, y.dtype, v.dtype}) > 1 or v.dtype.name not in FLOATS:
+        return False
+    out, columns = b.slot(v.shape, v.dtype), b.slot((room,), v.dtype)
+    letter = "s" if v.dtype == np.float32 else "d"
+    line = f"{i.op.name}_{letter}({{0}}, {{1}}, {{2}}, {{3}}, {sizes})"
+    b.schedule.add(Call([line], [dense(b, x), dense(b, y)], [out, columns], b.note))
+    return out
+
+
+@rule("conv")
+def conv(b: Lowered, i: Instruction, x: Slot, w: Slot) -> Any:
+    """Columns of one image at a time, and a product."""
+    windows = i.out.shape[2:]
+    room = math.prod(w.shape[1:]) * math.prod(windows)
+    return convolve(b, i, x, w, windows_of(i, x.shape, w.shape, windows), room)
+
+
+@rule("conv_image")
+def conv_image(b: Lowered, i: Instruction, g: Slot, w: Slot) -> Any:
+    """The adjoint for the image."""
+    room = math.prod(w.shape[1:]) * math.prod(g.shape[2:])
+    return convolve(b, i, g, w, windows_of(i, i.out.shape, w.shape, g.shape[2:]), room)
+
+
+@rule("conv_filters")
+def conv_filters(b: Lowered, i: Instruction, x: Slot, g: Slot) -> Any:
+    """The adjoint for the filters."""
+    room = math.prod(i.out.shape[1:]) * math.prod(g.shape[2:])
+    return convolve(b, i, x, g, windows_of(i, x.shape, i.out.shape, g.shape[2:]), room)
+
+
+def planes(i: Instruction, x: Slot | Variable, windows: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return (planes, height, width, kernel, windows, strides) of pooling over two axes; None for other pooling."""
+    kernel = i.attrs["kernel"]
+    if len(kernel) != 2 or each_of_two(i.attrs["dilation"]) != (1, 1) or x.dtype.name not in FLOATS:
+        return None
+    return (math.prod(x.shape[:-2]), *x.shape[-2:], *kernel, *windows, *each_of_two(i.attrs["stride"]))
+
+
+@rule("pool_max")
+def pool_max(b: Lowered, i: Instruction, x: Slot) -> Any:
+    """The largest element of each window."""
+    sizes = planes(i, x, i.out.shape[-2:])
+    if sizes is None or x.dtype != i.out.dtype:
+        return False
+    out = b.slot(i.out.shape, x.dtype)
+    letter = "s" if x.dtype == np.float32 else "d"
+    line = f"pool_max_{letter}({{0}}, {{1}}, {', '.join(map(str, sizes))})"
+    b.schedule.add(Call([line], [dense(b, x)], [out], b.note))
+    return out
+
+
+def unpoolings(program: Program) -> dict[Instruction, tuple[Variable, Variable, set[Instruction]]]:
+    """Return the instructions that give cotangents back to maxima of windows, with g, x and what only they need.
+
+    The derivative of `pool_max` is ``fold(spread(g) · pool_share(x))``: as one call, it needs no array of windows.
+    """
+    uses = program.uses()
+    found: dict[Instruction, tuple[Variable, Variable, set[Instruction]]] = {}
+
+    def made_by(v: Variable, name: str) -> Instruction | None:
+        return v.source if v.kind == "result" and v.source.op.name == name and len(uses[v]) == 1 else None
+
+    for instruction in program.instructions:
+        if instruction.op.name != "fold" or any(np.ravel(instruction.attrs["padding"])):
+            continue
+        product = made_by(instruction.args[0], "mul")
+        spread = product and made_by(product.args[0], "broadcast_to")
+        share = product and made_by(product.args[1], "pool_share")
+        wider = spread and made_by(spread.args[0], "expand_dims")
+        if not (product and spread and share and wider):
+            continue
+        g, x = wider.args[0], share.args[0]
+        same = all(share.attrs[key] == instruction.attrs[key] for key in ("kernel", "stride", "dilation"))
+        shapes = g.shape + tuple(share.attrs["kernel"]) == spread.out.shape and x.shape == instruction.out.shape
+        plain = g.dtype == x.dtype == instruction.out.dtype and 0 not in x.shape and 0 not in g.shape
+        if same and shapes and plain and planes(share, x, g.shape[-2:]) is not None:
+            found[instruction] = g, x, {product, spread, share, wider}
+    return found
+
+
+def unpool(b: Lowered, i: Instruction, g: Any, x: Any) -> Slot:
+    """Add the call that gives cotangents to the largest elements of windows."""
+    sizes: Any = planes(i, x, g.shape[-2:])
+    n, h, w, kh, kw, oh, ow, sh, sw = sizes
+    out = b.slot(x.shape, x.dtype)
+    letter = "s" if x.dtype == np.float32 else "d"
+    x, g = dense(b, x), dense(b, g)
+    if (kh, kw, sh, sw, 2 * oh, 2 * ow) == (2, 2, 2, 2, h, w):
+        line = f"unpool_max_22_{letter}({{0}}, {{1}}, {{2}}, {n}, {h}, {w})"
+        b.schedule.add(Call([line], [g, x], [out], b.note))
+        return out
+    top = b.slot(g.shape, x.dtype)
+    numbers = ", ".join(map(str, sizes))
+    lines = [
+        f"pool_max_{letter}({{1}}, {{3}}, {numbers})",
+        f"unpool_max_{letter}({{0}}, {{1}}, {{3}}, {{2}}, {numbers})",
+    ]
+    b.schedule.add(Call(lines, [g, x], [out, top], b.note))
+    return out

@@ -1,0 +1,126 @@
+"""Native code on disk: the source of each function in a file of its own, beside which Numba keeps the machine code.
+
+A file is named by what it was made of (source, library, versions), so that no other code is ever found under its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import logging
+import os
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+__all__ = ["cache_folder", "load"]
+
+LIBRARY = [Path(__file__).with_name(name) for name in ("native_library.py", "native_windows.py")]
+logger = logging.getLogger(__name__.partition(".")[0])
+lock = threading.Lock()
+loaded: dict[str, Any] = {}
+
+
+def load(source: str, signature: list[tuple[str, int]]) -> Any:
+    """Return the function `main` of a source as machine code, from the disk if it was compiled before.
+
+    Args:
+        source: of a module.
+        signature: (dtype, number of axes) of the arrays that it takes, after two integers and before the workspace.
+
+    Raises:
+        ImportError: if Numba or SciPy is not installed.
+    """
+    numba = needed()
+    key = hashlib.sha256(
+        "\0".join(
+            [source, repr(signature), *(x.read_text() for x in LIBRARY), numba.__version__, sys.version, sys.platform]
+        ).encode()
+    ).hexdigest()[:32]
+    with lock:
+        if key not in loaded:
+            loaded[key] = build(source, signature, key, numba)
+        return loaded[key]
+
+
+def needed() -> Any:
+    """Return Numba.
+
+    Raises:
+        ImportError: if it is not installed, with what to write.
+    """
+    try:
+        importlib.import_module("scipy.linalg.cython_blas")
+        return importlib.import_module("numba")
+    except ImportError as error:
+        raise ImportError(
+            'compile(backend="native") wanted Numba and SciPy, which are not installed: write `pip install '
+            '"autograd-nn[jit]"`, or compile(backend="numpy").'
+        ) from error
+
+
+def build(source: str, signature: list[tuple[str, int]], key: str, numba: Any) -> Any:
+    """Compile a source, or find its machine code."""
+    types = numba.types
+    arrays = [types.Array(getattr(types, dtype if dtype != "bool" else "boolean"), n, "C") for dtype, n in signature]
+    arguments = (types.intp, types.intp, *arrays, types.Array(types.uint8, 1, "C"))
+    folder = cache_folder()
+    names: dict[str, Any] = {"__name__": f"autograd_nn_native_{key}"}
+    path = folder / f"{key}.py" if folder else None
+    if path is not None:
+        try:
+            if not path.exists() or path.read_text() != source:
+                write(path, source)
+        except OSError:
+            path = None
+    exec(compile(source, str(path or "<native>"), "exec"), names)  # noqa: S102  (our own source)
+    start = time.perf_counter()
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    try:
+        main = numba.njit(cache=path is not None, **options)(names["main"])
+        main.compile(arguments)
+    except Exception:
+        if path is None:
+            raise
+        main = numba.njit(**options)(names["main"])  # something in the folder is in the way
+        main.compile(arguments)
+    seconds = time.perf_counter() - start
+    if seconds > 1:
+        logger.info("compiled native code in %.1f s; it is kept in %s", seconds, folder)
+    return next(iter(main.overloads.values())).entry_point
+
+
+def write(path: Path, source: str) -> None:
+    """Write a file whole, or not at all."""
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    with os.fdopen(handle, "w") as file:
+        file.write(source)
+    os.replace(name, path)
+
+
+def cache_folder() -> Path | None:
+    """Return the folder for native code, or None if there is none that only this user can write to.
+
+    It is ``$AUTOGRAD_NN_CACHE``, else ``autograd_nn`` in the user's folder for caches.
+    """
+    given = os.environ.get("AUTOGRAD_NN_CACHE")
+    if given:
+        folder = Path(given)
+    elif sys.platform == "win32":
+        folder = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "autograd_nn"
+    elif sys.platform == "darwin":
+        folder = Path.home() / "Library" / "Caches" / "autograd_nn"
+    else:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "autograd_nn"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+        if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
+            return None
+        return folder if os.access(folder, os.W_OK) else None
+    except OSError:
+        return None

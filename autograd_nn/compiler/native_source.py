@@ -1,0 +1,664 @@
+"""A schedule as the source of one native function: loops written out, memory laid out in one workspace."""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .fusion import Call, Index, Loop, Map, Python, Reduce, Slot
+from .lowering import Lowered
+from .memory import Pool
+
+__all__ = ["NativeSource"]
+
+BLOCK = 4096
+"""Elements that are added up in their own precision; sums of blocks are float64."""
+ALIGNMENT = 64
+CAST = {"float32": "f32", "float64": "f64", "int64": "i64", "int32": "i32"}
+LOWEST = {"sum": "0.0", "max": "-math.inf", "min": "math.inf"}
+COMBINE = {"sum": "add_up", "max": "maximum", "min": "minimum"}
+
+
+class Place:
+    """Where elements of a loop lie in memory.
+
+    Attributes:
+        key: of the memory: the same for all places in it.
+        address: expression of the address of the first element.
+        dtype: in memory.
+        strides: in elements, for each axis of the loop.
+    """
+
+    def __init__(self, key: Any, address: str, dtype: str, strides: tuple[int, ...]) -> None:
+        self.key, self.address, self.dtype, self.strides = key, address, dtype, strides
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Place) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((self.address, self.dtype, self.strides))
+
+
+class NativeSource:
+    """Writes the source.
+
+    Args:
+        lowered: the program.
+        poison: fill memory with NaN as soon as nobody is to read it any more.
+
+    Attributes:
+        text: the source of a module with a function `main`.
+        arguments: what `main` is called with after the phase, and before the workspace: pairs (kind, number).
+        numbers: for each argument, state or host that is a single number, its place in the workspace, in units of 8
+            bytes, and whether it is a whole number.
+        outputs: slots that `main` writes into arrays made for the caller.
+        targets: for each state that `main` writes itself, its slot.
+        nbytes: of the workspace.
+        steps: numbers of phases of `main`, and the items that Python runs between them.
+        committing: the phase that writes the targets; None if there is none.
+    """
+
+    def __init__(self, lowered: Lowered, *, poison: bool = False) -> None:
+        self.lowered, self.poison = lowered, poison
+        self.items = lowered.schedule.items
+        self.program = lowered.program
+        self.notes: list[str] = []
+        self.numbers: dict[tuple[str, int], tuple[int, bool]] = {}
+        self.results: dict[Slot, int] = {}  # numbers that are returned or assigned, by their place
+        self._given: dict[tuple[str, int], Slot] = {}
+        self._scalars = 0
+        self._pool = Pool()
+        self._buffer: dict[Slot, int] = {}
+        self._kernels: dict[str, str] = {}
+        self._texts: list[tuple[str, list[str], list[str]]] = []
+        self._offsets: dict[str, int] = {}
+        self._tables: dict[tuple[int, ...], int] = {}
+        self._places: dict[Slot, tuple[Any, str]] = {}
+        self._last: dict[Slot, int] = {}
+        self._first: dict[Slot, int] = {}
+        self._stored: set[Slot] = set()
+        self.separate = not any(isinstance(item, Python) and item.final for item in self.items)
+        self._lifetimes()
+        self.outputs = self._direct_outputs()
+        self.targets = self._direct_targets()
+        late = [x for i, v in self.program.writes if i not in self.targets and (x := lowered.slots.get(v)) is not None]
+        if any(self.items[self._first[x.root]].final for x in late if x.root in self._first):
+            self.separate, self.targets = False, {}  # Python assigns what a last call would compute too late
+        self._numbers()
+        self.text = self._write()
+
+    # memory
+
+    def _lifetimes(self) -> None:
+        end = len(self.items)
+        for i, item in enumerate(self.items):
+            for x in item.reads():
+                self._last[x.root] = i
+                self._stored.add(x.root)
+            for x in item.writes():
+                self._first.setdefault(x.root, i)
+                self._last[x.root] = max(i, self._last.get(x.root, i))
+                if not isinstance(item, Loop) or x.root is not x:
+                    self._stored.add(x.root)
+            if isinstance(item, Loop):
+                self._stored.update(s.out for s in item.statements if isinstance(s, Reduce))
+        for v in self.program.wanted():
+            x = self.lowered.slots.get(v)
+            if x is not None:
+                self._last[x.root] = end
+                self._stored.add(x.root)
+
+    def _direct_outputs(self) -> dict[Slot, int]:
+        found: dict[Slot, int] = {}
+        assigned = {self.lowered.slots.get(v) for _, v in self.program.writes}
+        for v in self.program.outputs:
+            x = self.lowered.slots.get(v)
+            if x is not None and x.root is x and x.shape and x in self._first and x not in assigned:
+                if not isinstance(self.items[self._first[x]], Python):
+                    found.setdefault(x, len(found))
+        return found
+
+    def _direct_targets(self) -> dict[int, Slot]:
+        """Return the states that loops at the end write themselves, if nobody reads the old ones later."""
+        found: dict[int, Slot] = {}
+        states = {x: i for i, v in enumerate(self.program.states) if v and (x := self.lowered.slots.get(v)) is not None}
+        number = {i: x for x, i in states.items()}
+        times = collections.Counter(v for _, v in self.program.writes)
+        taken: set[Slot] = set(self.outputs)
+        for i, v in self.program.writes:
+            x, old = self.lowered.slots.get(v), number.get(i)
+            if x is None or x.root is not x or not x.shape or x in taken or x not in self._first or times[v] > 1:
+                continue
+            at = self._first[x]
+            item = self.items[at]
+            if not self.separate or not isinstance(item, Loop) or not item.final or self._last[x] < len(self.items):
+                continue
+            if any(x in later.reads() for later in self.items[at:]):
+                continue
+            if old is not None:
+                if old.dtype != x.dtype or old.shape != x.shape:
+                    continue
+                late = any(y.root is old for later in self.items[at + 1 :] for y in later.reads())
+                here = any(y.root is old and (y is not old or y.shape != item.shape) for y in item.read)
+                if late or here:
+                    continue
+            found[i] = x
+            taken.add(x)
+        return found
+
+    def _numbers(self) -> None:
+        """Give single numbers that come from outside, or are returned, places at the beginning of the workspace."""
+        for x in self.lowered.slots.values():
+            if x is not None and x.source is not None and x.source[0] != "c" and not x.shape and x in self._last:
+                self.numbers[x.source] = (self._number(), x.dtype.kind in "biu")
+        for v in self.program.wanted():
+            x = self.lowered.slots.get(v)
+            if x is not None and not x.shape and x.root is x and x.source is None:
+                self.results.setdefault(x, self._number())
+
+    def _number(self) -> int:
+        self._scalars += 1
+        return self._scalars - 1
+
+    def _key(self, x: Slot) -> tuple[Any, str, str]:
+        """Return the key, the address and the dtype in memory of a root."""
+        if x in self.outputs:
+            return ("o", self.outputs[x]), f"o{self.outputs[x]}", x.dtype.name
+        for i, target in self.targets.items():
+            if target is x:
+                return ("s", i), f"t{i}", x.dtype.name
+        if x in self.results:
+            return ("number", self.results[x]), f"w + {8 * self.results[x]}", x.dtype.name
+        if x.source is not None:
+            kind, i = x.source
+            if not x.shape:
+                if kind == "c" and x.source not in self.numbers:
+                    self.numbers[x.source] = (self._number(), x.dtype.kind in "biu")
+                at, whole = self.numbers[x.source]
+                return ("number", at), f"w + {8 * at}", "int64" if whole else "float64"
+            self._given.setdefault(x.source, x)
+            return (kind, i), f"{kind}{i}", x.dtype.name
+        number = self._buffer[x]
+        return ("w", number), f"w + {{{number}}}", x.dtype.name  # the offset is known at the end
+
+    def _allocate(self, i: int) -> None:
+        """Give buffers to what an item writes first."""
+        item = self.items[i]
+        for x in dict.fromkeys(y.root for y in item.writes()):
+            mine = x in self.outputs or x in self.results or x in self.targets.values()
+            if self._first[x] == i and x in self._stored and not mine and x not in self._buffer:
+                shared = self._in_place(x, item, i) if isinstance(item, Loop) else None
+                self._buffer[x] = self._pool.take(max(x.nbytes, 1)) if shared is None else shared
+
+    def _in_place(self, x: Slot, loop: Loop, i: int) -> int | None:
+        """Return the buffer of something that a loop reads last, element by element, and may write over."""
+        if not any(isinstance(s, Map) and s.out is x for s in loop.statements):
+            return None
+        for y in loop.read:
+            fits = y.root is y and y.shape == x.shape and y.dtype == x.dtype and self._last[y] == i
+            if fits and y in self._buffer and not any(z is not y and z.root is y for z in loop.read):
+                number = self._buffer[y]
+                if list(self._buffer.values()).count(number) == 1:
+                    return number
+        return None
+
+    def _release(self, i: int) -> list[int]:
+        freed = []
+        for x in [x for x in self._buffer if self._last[x] <= i]:
+            number = self._buffer.pop(x)
+            if number not in self._buffer.values():
+                self._pool.give(number)
+                freed.append(number)
+        return freed
+
+    # source
+
+    def _write(self) -> str:
+        phases: list[list[str]] = [[]]
+        self.steps: list[int | Python] = [0]
+        self.committing: int | None = None
+        for labels, classes in self.lowered.checks:
+            _, where, dtype = self._key(labels.root)
+            n = math.prod(labels.shape)
+            phases[0] += [
+                f'p0 = at({where} + {labels.offset}, "{dtype}", 0, 0, 1)',
+                f"for i0 in range({n}):",
+                f"    if p0[i0] < 0 or p0[i0] >= {classes}:",
+                "        return 1",
+            ]
+        fresh = False
+        for i, item in enumerate(self.items):
+            self._allocate(i)
+            if isinstance(item, Python):
+                fresh = True
+                self.steps.append(item)
+                for x in (*item.reads(), *item.writes()):
+                    self.locate(x)
+            else:
+                if item.final and self.separate and self.committing is None:
+                    self.committing = len(phases)
+                    phases.append([])
+                elif fresh and self.committing is None:
+                    fresh = False
+                    self.steps.append(len(phases))
+                    phases.append([])
+                lines, addresses = LoopWriter(self, item).write() if isinstance(item, Loop) else self._call(item)
+                self._texts.append((canonical(lines), addresses, lines))
+                phases[-1].append(f"@{len(self._texts) - 1}")
+            for number in self._release(i):
+                if self.poison:
+                    phases[-1] += [
+                        f'p0 = at(w + {{{number}}}, "int64", 0, 0, 1)',
+                        f"for i0 in range({{n{number}}}):",
+                        "    p0[i0] = -1",
+                    ]
+        for v in self.program.wanted():
+            x = self.lowered.slots.get(v)
+            if x is not None:
+                self.locate(x)
+        at = -(-8 * self._scalars // ALIGNMENT) * ALIGNMENT
+        for number, size in enumerate(self._pool.sizes):
+            self._offsets[str(number)] = at
+            self._offsets[f"n{number}"] = size // 8
+            at += -(-size // ALIGNMENT) * ALIGNMENT
+        self.nbytes = max(at, ALIGNMENT)
+        return self._assemble(phases)
+
+    def locate(self, x: Slot) -> None:
+        """Remember where Python finds a slot."""
+        self._places[x] = self._key(x.root)[:2]
+
+    def place_of(self, x: Slot) -> tuple[Any, int]:
+        """Return the key of the memory in which a slot lies, and its offset there, in the workspace if that is it."""
+        key, where = self._places[x]
+        offset = eval(self._offset(where), {"w": 0}) if key[0] in ("w", "number") else 0  # noqa: S307  (our own text)
+        return key, offset + x.offset
+
+    def _assemble(self, phases: list[list[str]]) -> str:
+        """Return the source of the module."""
+        count = collections.Counter(text for text, _, _ in self._texts)
+        functions: dict[str, str] = {}
+        kernels: list[str] = []
+        for text, addresses, lines in self._texts:
+            if count[text] > 1 and text not in functions:
+                name = functions[text] = f"kernel_{len(functions) + 1}"
+                names = [f"q{k}" for k in range(len(addresses))]
+                kernels += ["", "", "@kernel", f"def {name}({', '.join(names)}):", "    apart()"]
+                kernels += [f"    {x}" for x in filled(text.split("\n"), names, len(functions))]
+                kernels += ["    return 0"]
+        main: list[str] = []
+        loops = len(functions)
+        for k, phase in enumerate(phases):
+            main.append(f"if first <= {k} <= last:")
+            steps: list[Any] = [self._texts[int(x[1:])] if x.startswith("@") else self._offset(x) for x in phase]
+            for part, times in repetitions([j if isinstance(x, str) else x[0] for j, x in enumerate(steps)]):
+                rolled = self._rolled([steps[j] for j in part], len(part) // times, functions) if times > 1 else []
+                if rolled:
+                    main += [f"    {x}" for x in rolled]
+                    continue
+                for j in part:
+                    if isinstance(steps[j], str):
+                        main.append(f"    {steps[j]}")
+                        continue
+                    text, addresses, lines = steps[j]
+                    addresses = [self._offset(a) for a in addresses]
+                    comments = [x for x in lines if x.startswith("#")]
+                    if text in functions:
+                        main += [f"    {functions[text]}({', '.join(addresses)})  {'; '.join(comments)}"]
+                    else:
+                        loops += 1
+                        main += [f"    {x}" for x in (*comments, *filled(text.split("\n"), addresses, loops))]
+            main.append("    pass")
+        if self._tables:
+            self.lowered.constants.append(np.array([x for offsets in self._tables for x in offsets]))
+            known = ("c", len(self.lowered.constants) - 1)
+            self._given[known] = Slot(0, (sum(map(len, self._tables)),), np.int64, source=known)
+            main.insert(0, f'table = at(c{known[1]}, "int64", 0, 0, 1)')
+        self.arguments = sorted(self._given)
+        arrays = [f"{kind}{i}" for kind, i in self.arguments]
+        arrays += [f"t{i}" for i in self.targets] + [f"o{k}" for k in self.outputs.values()]
+        windows = any(re.search(r"pool_|conv", text) for text, _, _ in self._texts)
+        head = [
+            *HEAD[:6],
+            *(["from autograd_nn.compiler.native_windows import WINDOWS", ""] if windows else [""]),
+            *(["globals().update(WINDOWS)"] if windows else []),
+            *HEAD[7:],
+            *kernels,
+            "",
+            "",
+            f"def main(first, last{''.join(', ' + a for a in arrays)}, w):",
+            *(f"    {a} = address({a})" for a in [*arrays, "w"]),
+            *(f"    {line}" for line in main),
+            "    return 0",
+        ]
+        return "\n".join(head) + "\n"
+
+    def _rolled(self, steps: list[Any], period: int, functions: dict[str, str]) -> list[str]:
+        """Return the lines of a loop over items that come again and again, in other places; none if that fails."""
+        times = len(steps) // period
+        lines = [f"for step in range({times}):"]
+        for j in range(period):
+            each = [steps[j + period * t] for t in range(times)]
+            columns = zip(*[[self._offset(a) for a in addresses] for _, addresses, _ in each], strict=True)
+            moving = [self._moving(addresses) for addresses in columns]
+            if not all(moving):
+                return []
+            notes = [x for x in each[0][2] if x.startswith("#")]
+            lines.append(f"    {functions[each[0][0]]}({', '.join(moving)})  {'; '.join(notes)} …")
+        return lines
+
+    def _moving(self, addresses: Sequence[str]) -> str:
+        """Return an expression that gives these addresses one after the other, as `step` counts up; "" if none does."""
+        if len(set(addresses)) == 1:
+            return addresses[0]
+        parts = [a.split(" + ") for a in addresses]
+        bases = {base for base, *_ in parts}
+        if len(bases) > 1:
+            return ""
+        base = bases.pop()
+        offsets = tuple(sum(map(int, rest)) for _, *rest in parts)
+        changes = {y - x for x, y in itertools.pairwise(offsets)}
+        if len(changes) == 1:
+            return f"{base} + {offsets[0]} + {changes.pop()} * step"
+        if offsets not in self._tables:
+            self._tables[offsets] = sum(map(len, self._tables))
+        return f"{base} + table[{self._tables[offsets]} + step]"
+
+    def _offset(self, text: str) -> str:
+        """Put in the offsets of buffers."""
+        return re.sub(r"\{(n?\d+)\}", lambda m: str(self._offsets[m[1]]), text) if "{" in text else text
+
+    # items
+
+    def _call(self, item: Call) -> tuple[list[str], list[str]]:
+        addresses = []
+        for x in (*item.reads(), *item.writes()):
+            _, where, _ = self._key(x.root)
+            addresses.append(where + (f" + {x.offset}" if x.offset else ""))
+        places = [f"@{k}@" for k in range(len(addresses))]
+        return [f"# {item.note}", *(line.format(*places) for line in item.lines)], addresses
+
+    def _place(self, x: Slot, shape: tuple[int, ...]) -> Place:
+        """Return where the elements of a slot lie, seen from a loop."""
+        key, where, dtype = self._key(x.root)
+        strides = np.broadcast_to(x.view, shape).strides
+        address = where + (f" + {x.offset}" if x.offset else "")
+        return Place(key, address, dtype, tuple(s // x.dtype.itemsize for s in strides))
+
+
+HEAD = """\
+import math
+
+import numpy as np
+from numba import njit
+
+from autograd_nn.compiler.native_library import *
+
+f32, f64, i32, i64 = np.float32, np.float64, np.int32, np.int64
+kernel = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)\
+""".splitlines()
+
+
+def canonical(lines: list[str]) -> str:
+    """Return the lines without comments, names numbered as they come: equal items have equal text."""
+    names: dict[str, str] = {}
+    text = "\n".join(line for line in lines if not line.startswith("#"))
+    return re.sub(r"\b([xru])(\d+)\b", lambda m: names.setdefault(m[0], f"{m[1]}{len(names)}"), text)
+
+
+LONGEST = 12
+"""Items that come again and again together, at most."""
+
+
+def repetitions(texts: Sequence[Any]) -> list[tuple[range, int]]:
+    """Cut a sequence into parts that are some items several times, at least three, and single items: (part, times)."""
+    found, i, n = [], 0, len(texts)
+    again = collections.Counter(texts)
+    while i < n:
+        best = (1, 1)  # length, times
+        if again[texts[i]] > 2:
+            for period in range(1, min(LONGEST, (n - i) // 3) + 1):
+                times = 1
+                while texts[i : i + period] == texts[i + times * period : i + (times + 1) * period]:
+                    times += 1
+                if times > 2 and times * period > best[0]:
+                    best = (times * period, times)
+        found.append((range(i, i + best[0]), best[1]))
+        i += best[0]
+    return found
+
+
+def filled(lines: Sequence[str], addresses: Sequence[str], loop: int) -> list[str]:
+    """Put addresses and the number of the loop into the lines of an item."""
+    put = {"loop": str(loop)} | {str(k): a for k, a in enumerate(addresses)}
+    return [re.sub(r"@(\w+)@", lambda m: put[m[1]], line) for line in lines]
+
+
+class LoopWriter:
+    """Writes the lines of one loop nest."""
+
+    def __init__(self, source: NativeSource, loop: Loop) -> None:
+        self.source, self.loop = source, loop
+        self.places: dict[Place, int] = {}
+        self.reading: dict[Slot, Place] = {}
+        self.writing: dict[Any, Place] = {}
+        shape = loop.shape
+        for x in loop.read:
+            if x.source is None or x.source[0] != "c" or x.shape:
+                self.reading[x] = self._use(source._place(x, shape))
+        for s in loop.statements:
+            if isinstance(s, Reduce) or s.out in source._stored or s.out.root is not s.out:
+                self.writing[s] = self._use(source._place(s.out, shape))
+        self.axes = self._collapse()
+
+    def _use(self, place: Place) -> Place:
+        self.places.setdefault(place, len(self.places))
+        return place
+
+    def _collapse(self) -> list[tuple[int, tuple[int, ...], list[int]]]:
+        """Return the axes of the nest: pairs (length, the loop's axes that they are made of)."""
+        loop = self.loop
+        fixed = {x.axis for s in loop.statements if isinstance(s, Map) for x in s.operands if isinstance(x, Index)}
+        reduces = [s for s in loop.statements if isinstance(s, Reduce)]
+        axes: list[tuple[int, list[int]]] = []
+        for a, n in enumerate(loop.shape):
+            if n == 1:
+                continue
+            if axes:
+                m, before = axes[-1]
+                b = before[-1]
+                whole = all(p.strides[b] == p.strides[a] * n for p in self.places)
+                alike = all((a in r.axes) == (b in r.axes) for r in reduces)
+                if whole and alike and not {a, b} & fixed:
+                    axes[-1] = (m * n, [*before, a])
+                    continue
+            axes.append((n, [a]))
+        if len(axes) > 1:
+            sizes = [math.prod(n for n, s in zip(loop.shape, p.strides, strict=True) if s) for p in self.places]
+            score = [
+                sum(size for size, p in zip(sizes, self.places, strict=True) if abs(p.strides[each[-1]]) == 1)
+                for _, each in axes
+            ]
+            best = max(range(len(axes)), key=lambda k: (score[k], k))
+            axes.append(axes.pop(best))
+        return [(n, tuple(each), each) for n, each in axes]
+
+    def _index(self, place: Place) -> str:
+        terms = []
+        for k, (_, each, _) in enumerate(self.axes):
+            stride = place.strides[each[-1]]
+            if stride:
+                terms.append(f"i{k}" if stride == 1 else f"{stride} * i{k}")
+        return " + ".join(terms) or "0"
+
+    def _pointer(self, place: Place) -> str:
+        return f"p{self.places[place]}"
+
+    def write(self) -> tuple[list[str], list[str]]:
+        """Return lines, with @k@ for address k, and the addresses."""
+        loop = self.loop
+        keys = list(dict.fromkeys(p.key for p in self.places))
+        lines = [f"# {note}" for note in dict.fromkeys(s.note for s in loop.statements)]
+        for place, k in self.places.items():
+            lines.append(f'p{k} = at(@{k}@, "{place.dtype}", @loop@, {keys.index(place.key)}, {len(keys)})')
+        constant = [x for x, p in self.reading.items() if not any(p.strides)]
+        lines += [self._load(x) for x in constant]
+        reduces = [s for s in loop.statements if isinstance(s, Reduce)]
+        depth = len(self.axes)
+        flags = {r: [each[-1] in r.axes for _, each, _ in self.axes] for r in reduces}
+        start: dict[Reduce, int] = {}  # level at which a total is begun; none for those that are kept in memory
+        for r in reduces:
+            inside = flags[r]
+            q = depth
+            while q and inside[q - 1]:
+                q -= 1
+            if not any(inside[:q]) and (q < depth or not depth):
+                start[r] = q
+            else:
+                n = math.prod(r.out.shape)
+                p = self._pointer(self.writing[r])
+                low = f"{CAST[r.out.dtype.name]}({LOWEST[r.kind]})"
+                lines += [f"for i0 in range({n}):", f"    {p}[i0] = {low}"]
+        inner_n = self.axes[-1][0] if depth else 1
+        blocked = depth > 0 and inner_n > BLOCK and any(r.kind == "sum" for r in start if start[r] < depth)
+        pad = ""
+        after: list[list[str]] = []
+        for level in range(depth + 1):
+            closing: list[str] = []
+            for r in reduces:
+                if start.get(r) == level and (level < depth - 1 or blocked) and level < depth:
+                    wide = "f64" if r.kind == "sum" else CAST[r.out.dtype.name]
+                    lines.append(f"{pad}u{r.out.number} = {wide}({LOWEST[r.kind]})")
+                    place = self.writing[r]
+                    closing.append(
+                        f"{pad}{self._pointer(place)}[{self._index(place)}] = {CAST[r.out.dtype.name]}(u{r.out.number})"
+                    )
+            if level == depth:
+                break
+            n = self.axes[level][0]
+            if level == depth - 1:  # the innermost
+                if blocked:
+                    lines.append(f"{pad}for j in range(0, {n}, {BLOCK}):")
+                    pad += "    "
+                    after.append([])
+                for r in reduces:
+                    if flags[r][level]:
+                        lines.append(f"{pad}r{r.out.number} = {CAST[r.out.dtype.name]}({LOWEST[r.kind]})")
+                ending = []
+                for r in reduces:
+                    if not flags[r][level]:
+                        continue
+                    place = self.writing[r]
+                    target = f"{self._pointer(place)}[{self._index(place)}]"
+                    if r not in start:
+                        ending.append(f"{pad}{target} = {COMBINE[r.kind]}({target}, r{r.out.number})")
+                    elif start[r] < depth - 1 or blocked:
+                        t = f"u{r.out.number}"
+                        ending.append(
+                            f"{pad}{t} = {t} + f64(r{r.out.number})"
+                            if r.kind == "sum"
+                            else f"{pad}{t} = {COMBINE[r.kind]}({t}, r{r.out.number})"
+                        )
+                    else:
+                        ending.append(f"{pad}{target} = r{r.out.number}")
+                rng = f"range(j, min(j + {BLOCK}, {n}))" if blocked else f"range({n})"
+                lines.append(f"{pad}for i{level} in {rng}:")
+                if blocked:
+                    after[-1] = closing
+                    after.append(ending)
+                else:
+                    after.append(ending + closing)
+            else:
+                lines.append(f"{pad}for i{level} in range({n}):")
+                after.append(closing)
+            pad += "    "
+        lines += [pad + x for x in self._body(constant, start, flags, depth)]
+        while after:
+            ending = after.pop()
+            lines += ending
+        return lines, [p.address for p in self.places]
+
+    def _load(self, x: Slot) -> str:
+        place = self.reading[x]
+        text = f"{self._pointer(place)}[{self._index(place)}]"
+        if place.dtype != x.dtype.name:
+            text = f"{text} != 0" if x.dtype == bool else f"{CAST[x.dtype.name]}({text})"
+        return f"x{x.number} = {text}"
+
+    def _operand(self, x: Slot | Index, s: Map, position: int) -> str:
+        if isinstance(x, Index):
+            for k, (_, each, _) in enumerate(self.axes):
+                if x.axis in each:
+                    return f"i{k}"
+            return "0"
+        data = self._constant(x)
+        dtype = s.dtype
+        if data is not None:
+            return literal(data, dtype if position not in s.raw else x.dtype)
+        text = f"x{x.number}"
+        if position in s.raw or x.dtype == dtype:
+            return text
+        cast = CAST.get(dtype.name)
+        if cast is None:
+            return f"({text} != 0)"
+        if x.dtype == bool:
+            return f"select({text}, {cast}(1), {cast}(0))"
+        return f"{cast}({text})"
+
+    def _constant(self, x: Slot) -> Any:
+        if x.source is not None and x.source[0] == "c" and not x.shape and x.root is x:
+            return self.source.lowered.constants[x.source[1]]
+        return None
+
+    def _body(self, constant: list[Slot], start: Any, flags: Any, depth: int) -> list[str]:
+        lines = [self._load(x) for x in self.reading if x not in constant]  # before anything is written over
+        for s in self.loop.statements:
+            if isinstance(s, Map):
+                out = s.out
+                text = s.text.format(*[self._operand(x, s, k) for k, x in enumerate(s.operands)])
+                cast = CAST.get(out.dtype.name)
+                if cast in ("i32", "i64") or not s.operands or (cast and out.dtype != s.dtype):
+                    text = f"{cast}({text})"
+                if s.text == "{0}" and out.root is not out and s in self.writing:
+                    name = text
+                else:
+                    name = f"x{out.number}"
+                    lines.append(f"{name} = {text}")
+                if s in self.writing:
+                    place = self.writing[s]
+                    lines.append(f"{self._pointer(place)}[{self._index(place)}] = {name}")
+                continue
+            name = f"x{s.operand.number}"
+            data = self._constant(s.operand)
+            if data is not None:
+                name = literal(data, s.operand.dtype)
+            combine = COMBINE[s.kind]
+            if depth and flags[s][depth - 1]:
+                lines.append(f"r{s.out.number} = {combine}(r{s.out.number}, {name})")
+            elif s in start:  # a single element
+                place = self.writing[s]
+                lines.append(f"{self._pointer(place)}[{self._index(place)}] = {name}")
+            else:
+                place = self.writing[s]
+                target = f"{self._pointer(place)}[{self._index(place)}]"
+                lines.append(f"{target} = {combine}({target}, {name})")
+        return lines
+
+
+def literal(data: Any, dtype: np.dtype) -> str:
+    """Return a constant as text."""
+    x = np.asarray(data).item()
+    if dtype == bool:
+        return repr(bool(x))
+    cast = CAST[dtype.name]
+    if isinstance(x, float) and not math.isfinite(x):
+        text = "math.nan" if x != x else "math.inf" if x > 0 else "-math.inf"
+    else:
+        text = repr(x)
+    return f"{cast}({text})"
