@@ -255,7 +255,7 @@ def walk(
                     table[p] = place(table.get(p), attrs["index"], c, len(p._data))
                     continue
                 data = p._data
-                if type(c) is float is type(data):
+                if type(c._data if create_graph and isinstance(c, Node) else c) is float is type(data):
                     pass
                 elif type(c) is not array or type(data) is not array or c.shape != data.shape or c.dtype != data.dtype:
                     c = fit(c, p, op, position, create_graph)

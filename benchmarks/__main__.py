@@ -21,6 +21,7 @@ from .table import conditions, store, table  # noqa: E402
 
 WORKLOADS = (
     "scalar_graph",
+    "growth",
     "small_mlp",
     "wide_mlp",
     "deep_mlp",

@@ -1,12 +1,15 @@
-"""A network of scalars, as in micrograd's demo: 2-16-16-1, relu, 100 points, one loss; forward and backward.
+"""A network of scalars, as in micrograd's demo: 2-16-16-1, relu, 100 points, one loss; forward, backward, SGD.
 
 About 70,000 nodes, each one number. What counts here is what a node costs, in time and to the garbage collector.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -15,14 +18,16 @@ import numpy as np
 from .harness import Bar, Result, Step, compare
 
 SIZES = (2, 16, 16, 1)
+LEARNING_RATE = 1e-4  # so small that a thousand steps stay where numbers are ordinary
+COMPILED = "autograd_nn, compile"
 
 
-def data(points: int) -> tuple[list[list[float]], list[float], list[list[list[float]]]]:
+def data(points: int, sizes: Sequence[int] = SIZES) -> tuple[list[list[float]], list[float], list[list[list[float]]]]:
     """Return points, targets of ±1 and, for each layer and neuron, its weights and at the end its bias."""
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (points, 2))
     y = np.where(np.hypot(*x.T) < 0.7, 1.0, -1.0)
-    layers = [rng.uniform(-1, 1, (n, m + 1)) for m, n in pairwise(SIZES)]
+    layers = [rng.uniform(-1, 1, (n, m + 1)) for m, n in pairwise(sizes)]
     return x.tolist(), y.tolist(), [layer.tolist() for layer in layers]
 
 
@@ -46,44 +51,107 @@ def flat(layers: Any) -> Iterator[Any]:
     return (w for layer in layers for neuron in layer for w in neuron)
 
 
-def join(layers: Any) -> list[float]:
-    return np.concatenate([layer.ravel() for layer in layers]).tolist()
+class Numbers:
+    """Numbers that are read only where they are compared, not where a step is timed."""
+
+    def __init__(self, read: Callable[[], list[Any]]) -> None:
+        self.read = read
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.concatenate([np.ravel(x) for x in self.read()]).astype(dtype)
 
 
-def contestant(points: int, make: Callable[[float], Any], gradient: Callable[[Any], float], backward: Any) -> Step:
+def contestant(points: int, make: Callable[[float], Any], backward: Callable[[Any], None], update: Any) -> Step:
+    """The step in any library's scalars."""
     x, y, numbers = data(points)
     layers = [[[make(w) for w in neuron] for neuron in layer] for layer in numbers]
+    parameters = list(flat(layers))
 
-    def step() -> list[float]:
-        for w in flat(layers):
+    def step() -> Numbers:
+        for w in parameters:
             w.grad = zero
         out = loss(x, y, layers)
         backward(out)
-        return [gradient(w) for w in flat(layers)]
+        update(parameters)
+        return Numbers(lambda: [float(w.data) for w in parameters])
 
     zero = make(1.0).grad  # None, or micrograd's 0
     return step
+
+
+def compiled(points: int, sizes: Sequence[int] = SIZES, *, native: bool = True) -> Step:
+    """The same step, recorded once, with and without Numba. The first call is made here."""
+    from autograd_nn import Value, compile
+    from autograd_nn.compiler import tape
+
+    x, y, numbers = data(points, sizes)
+    layers = [[[Value(w) for w in neuron] for neuron in layer] for layer in numbers]
+    parameters = list(flat(layers))
+
+    @compile
+    def train(x: Any, y: Any, rate: float) -> Any:
+        for w in parameters:
+            w.grad = None
+        out = loss(x, y, layers)
+        out.backward()
+        for w in parameters:
+            w.data = w.data - rate * w.grad
+        return out
+
+    def step() -> Numbers:
+        train(x, y, LEARNING_RATE)
+        return Numbers(lambda: [w.data for w in parameters])
+
+    with patched(tape, native):
+        start = time.perf_counter()
+        plan = train.plan(x, y, LEARNING_RATE)
+        step.first, step.plan = time.perf_counter() - start, plan  # type: ignore[attr-defined]
+    return step
+
+
+@contextmanager
+def patched(tape: Any, native: bool) -> Iterator[None]:
+    """Let the tape believe that Numba is not installed."""
+    available = tape.available
+    if not native:
+        tape.available = lambda: False
+    try:
+        yield
+    finally:
+        tape.available = available
 
 
 def run(*, quick: bool) -> Result:
     """Measure."""
     points = 100
 
+    def descend(parameters: list[Any]) -> None:
+        for w in parameters:
+            w.data = w.data - LEARNING_RATE * w.grad
+
     def ours() -> Step:
         from autograd_nn import Value
 
-        return contestant(points, Value, lambda w: w.grad, lambda out: out.backward())
+        return contestant(points, Value, lambda out: out.backward(), descend)
 
     def ours_training() -> Step:
         from autograd_nn import Value
 
-        return contestant(points, Value, lambda w: w.grad, lambda out: out.backward(retain="leaves"))
+        return contestant(points, Value, lambda out: out.backward(retain="leaves"), descend)
+
+    made: dict[bool, Any] = {}
+
+    def ours_compiled(native: bool) -> Step:
+        if native:
+            importlib.import_module("numba")
+        made[native] = compiled(points, native=native)
+        return made[native]
 
     def micrograd() -> Step:
         from micrograd.engine import Value
 
         sys.setrecursionlimit(10_000)  # its backward recurses along the longest path
-        return contestant(points, Value, lambda w: w.grad, lambda out: out.backward())
+        return contestant(points, Value, lambda out: out.backward(), descend)
 
     def torch() -> Step:
         import torch
@@ -93,30 +161,35 @@ def run(*, quick: bool) -> Result:
         def make(w: float) -> Any:
             return torch.tensor(w, dtype=torch.float64, requires_grad=True)
 
-        return contestant(points, make, lambda w: w.grad.item(), lambda out: out.backward())
+        @torch.no_grad()
+        def descend(parameters: list[Any]) -> None:
+            for w in parameters:
+                w -= LEARNING_RATE * w.grad
+
+        return contestant(points, make, lambda out: out.backward(), descend)
 
     def arrays() -> tuple[Any, Any, list[tuple[Any, Any]]]:
         x, y, numbers = data(points)
         layers = [np.array(layer) for layer in numbers]
         return np.array(x), np.array(y)[:, None], [(np.ascontiguousarray(w[:, :-1].T), w[:, -1].copy()) for w in layers]
 
-    def in_order(gradients: Any) -> list[Any]:
-        return [np.column_stack([w.T, b]) for w, b in gradients]
+    def in_order(parameters: Any) -> Numbers:
+        return Numbers(lambda: [np.column_stack([w.T, b]) for w, b in parameters])
 
     def tensors() -> Step:
-        from autograd_nn import losses, nn
+        from autograd_nn import losses, nn, optim
 
         x, y, layers = arrays()
         model = nn.MLP(SIZES, dtype=float)
         for layer, (w, b) in zip(model.layers, layers, strict=True):
             layer.weight.data, layer.bias.data = w, b
-        parameters = model.parameters()
+        optimizer = optim.SGD(model.parameters(), LEARNING_RATE)
 
-        def step() -> list[float]:
-            for p in parameters:
-                p.grad = None
+        def step() -> Numbers:
+            optimizer.zero_grad()
             losses.mse(model(x), y).backward(retain="leaves")
-            return join(in_order((layer.weight.grad, layer.bias.grad) for layer in model.layers))
+            optimizer.step()
+            return in_order((layer.weight.data, layer.bias.data) for layer in model.layers)
 
         return step
 
@@ -124,7 +197,7 @@ def run(*, quick: bool) -> Result:
         x, y, layers = arrays()
         (w0, b0), (w1, b1), (w2, b2) = layers
 
-        def step() -> list[float]:
+        def step() -> Numbers:
             z0 = x @ w0 + b0
             h0 = np.maximum(z0, 0)
             z1 = h0 @ w1 + b1
@@ -134,15 +207,20 @@ def run(*, quick: bool) -> Result:
             g = 2 / points * residual
             g1 = g @ w2.T * (z1 > 0)
             g0 = g1 @ w1.T * (z0 > 0)
-            return join(in_order([(x.T @ g0, g0.sum(0)), (h0.T @ g1, g1.sum(0)), (h1.T @ g, g.sum(0))]))
+            for (w, b), h, d in zip(layers, (x, h0, h1), (g0, g1, g), strict=True):
+                w -= LEARNING_RATE * (h.T @ d)
+                b -= LEARNING_RATE * d.sum(0)
+            return in_order(layers)
 
         return step
 
-    return compare(
-        f"Scalar graph: {'-'.join(map(str, SIZES))} network of single numbers, {points} points, forward and backward.",
+    result = compare(
+        f"Scalar graph: {'-'.join(map(str, SIZES))} network of numbers, {points} points; forward, backward, SGD.",
         {
             "autograd_nn": ours,
             "autograd_nn, backward(retain='leaves')": ours_training,
+            COMPILED: lambda: ours_compiled(True),
+            "autograd_nn, compile, without Numba": lambda: ours_compiled(False),
             "micrograd": micrograd,
             "torch, 0-dim tensors": torch,
             "autograd_nn, the same as tensors: nn.MLP": tensors,
@@ -153,3 +231,12 @@ def run(*, quick: bool) -> Result:
         bars=[Bar(0.5, ("micrograd",))],
         rounds=9,
     )
+    seconds = {row.name: row.seconds for row in result.rows}
+    for native, step in made.items():
+        name = f"{len(step.plan.program):,} instructions, {'with' if native else 'without'} Numba"
+        result.verdicts.append(f"first call, which records and plans {name}: {step.first:.1f} s")
+    if seconds["micrograd"] and seconds[COMPILED]:
+        ratio = seconds[COMPILED] / seconds["micrograd"]
+        verdict = "met" if ratio <= 0.005 else "MISSED"
+        result.verdicts.append(f"bar, compiled: at most 0.005 × micrograd; measured {ratio:.5f} ×: {verdict}")
+    return result

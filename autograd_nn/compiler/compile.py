@@ -29,6 +29,7 @@ from .passes import simplify
 from .program import Program
 from .quick import MISS, quick_call
 from .recorder import Recorded, RecordedArray, Recorder
+from .tape import TapePlan, fits_tape
 from .xla_plan import XlaPlan
 
 __all__ = ["BACKENDS", "CompileWarning", "Compiled", "compile"]
@@ -304,16 +305,18 @@ class Compiled:
         return f"compile({self.__name__}, backend={self.backend!r})"
 
 
-BACKENDS = ("auto", "numpy", "native", "xla")
+BACKENDS = ("auto", "numpy", "native", "tape", "xla")
 """Names of the back ends; "auto" is one of the others, chosen by a fixed rule."""
 
 
 def plan_of(program: Program, backend: str) -> Any:
-    """Return a program as the plan of a back end. "auto" is NumPy's."""
+    """Return a program as the plan of a back end. "auto" is the tape for many single numbers, else NumPy's."""
     if backend == "xla":
         return XlaPlan(program)
     if backend == "native":
         return NativePlan(program)
+    if backend == "tape" or (backend == "auto" and fits_tape(program)):
+        return TapePlan(program)
     return NumpyPlan(program)
 
 
@@ -616,7 +619,7 @@ class Recording:
     def _into(self, before: np.ndarray, references: int) -> np.ndarray:
         """Return the array to write a state into: the old one if nobody else holds it, else a new one."""
         alone = references <= UNSHARED and before.base is None and before.flags.carray
-        return before if alone else np.empty(before.shape, before.dtype)
+        return before if alone else np.array(before, order="C")
 
     def profile(self, leaves: list[Any], repeat: int) -> str:
         """Return a table of the plan's lines and their times."""

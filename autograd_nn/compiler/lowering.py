@@ -51,7 +51,7 @@ class Lowered:
         self._sums, within = sums_of_products(program)
         self._unpoolings = unpoolings(program)
         within = within.union(*[inner for *_, inner in self._unpoolings.values()])
-        late = self._updates() - within - set(self._sums)
+        late = self._updates(within.union(self._sums, self._unpoolings))
         for instruction in program.instructions:
             if instruction not in late and instruction not in within:
                 self._lower(instruction)
@@ -64,7 +64,7 @@ class Lowered:
         ok = v.shape is not None and v.dtype.name in DTYPES and v.dtype.isnative and 0 not in v.shape
         self.slots[v] = self.schedule.slot(v.shape, v.dtype, weak=v.python, source=source) if ok else None
 
-    def _updates(self) -> set[Instruction]:
+    def _updates(self, early: set[Instruction]) -> set[Instruction]:
         """Return the instructions of which only what is assigned depends, elementwise: they can wait until the end."""
         program = self.program
         needed = {*program.outputs, *program.checks}
@@ -72,7 +72,7 @@ class Lowered:
         late: set[Instruction] = set()
         for instruction in reversed(program.instructions):
             v = instruction.out
-            can_wait = instruction.op.name in ELEMENTWISE and v.shape and v not in needed
+            can_wait = instruction.op.name in ELEMENTWISE and v.shape and v not in needed and instruction not in early
             if can_wait and (v in written or v in self._outside):
                 late.add(instruction)
                 self._outside.update(x for x in instruction.args if x not in needed)

@@ -166,8 +166,13 @@ class NativeSource:
         self._scalars += 1
         return self._scalars - 1
 
-    def _key(self, x: Slot) -> tuple[Any, str, str]:
-        """Return the key, the address and the dtype in memory of a root."""
+    def _key(self, x: Slot, *, final: bool = False) -> tuple[Any, str, str]:
+        """Return the key, the address and the dtype in memory of a root.
+
+        In the last phase a state that is written in place is read where it is written: it is there already.
+        """
+        if final and x.source is not None and x.source[0] == "s" and x.source[1] in self.targets:
+            return x.source, f"t{x.source[1]}", x.dtype.name
         if x in self.outputs:
             return ("o", self.outputs[x]), f"o{self.outputs[x]}", x.dtype.name
         for i, target in self.targets.items():
@@ -252,7 +257,7 @@ class NativeSource:
                 self._texts.append((canonical(lines), addresses, lines))
                 phases[-1].append(f"@{len(self._texts) - 1}")
             for number in self._release(i):
-                if self.poison:
+                if self.poison and not isinstance(item, Python):  # (Python runs between phases)
                     phases[-1] += [
                         f'p0 = at(w + {{{number}}}, "int64", 0, 0, 1)',
                         f"for i0 in range({{n{number}}}):",
@@ -384,9 +389,10 @@ class NativeSource:
         places = [f"@{k}@" for k in range(len(addresses))]
         return [f"# {item.note}", *(line.format(*places) for line in item.lines)], addresses
 
-    def _place(self, x: Slot, shape: tuple[int, ...]) -> Place:
+    def _place(self, x: Slot, loop: Loop) -> Place:
         """Return where the elements of a slot lie, seen from a loop."""
-        key, where, dtype = self._key(x.root)
+        shape = loop.shape
+        key, where, dtype = self._key(x.root, final=loop.final)
         strides = np.broadcast_to(x.view, shape).strides
         address = where + (f" + {x.offset}" if x.offset else "")
         return Place(key, address, dtype, tuple(s // x.dtype.itemsize for s in strides))
@@ -448,13 +454,12 @@ class LoopWriter:
         self.places: dict[Place, int] = {}
         self.reading: dict[Slot, Place] = {}
         self.writing: dict[Any, Place] = {}
-        shape = loop.shape
         for x in loop.read:
             if x.source is None or x.source[0] != "c" or x.shape:
-                self.reading[x] = self._use(source._place(x, shape))
+                self.reading[x] = self._use(source._place(x, loop))
         for s in loop.statements:
             if isinstance(s, Reduce) or s.out in source._stored or s.out.root is not s.out:
-                self.writing[s] = self._use(source._place(s.out, shape))
+                self.writing[s] = self._use(source._place(s.out, loop))
         self.axes = self._collapse()
 
     def _use(self, place: Place) -> Place:

@@ -61,7 +61,8 @@ def merge_duplicates(program: Program) -> None:
     same = equal_constants(program)
     left = []
     for instruction in program.instructions:
-        instruction.args = tuple(same.get(v, v) for v in instruction.args)
+        if same:
+            instruction.args = tuple([same.get(v, v) for v in instruction.args])
         key = (instruction.op, instruction.args, settings(instruction))
         if key in found:
             same[instruction.out] = found[key]
@@ -69,7 +70,8 @@ def merge_duplicates(program: Program) -> None:
             found[key] = instruction.out
             left.append(instruction)
     program.instructions = left
-    program.replace(lambda v: same.get(v, v))
+    if same:
+        program.replace(lambda v: same.get(v, v))
 
 
 def join_places(program: Program) -> None:
@@ -140,7 +142,10 @@ def equal_constants(program: Program) -> dict[Variable, Variable]:
     same: dict[Variable, Variable] = {}
     for v in dict.fromkeys(x for instruction in program.instructions for x in instruction.args):
         if v.kind == "constant" and v.shape is not None and (v.python or v.nbytes <= LARGEST):
-            key = type(v.data), str(v.dtype), v.shape, np.asarray(v.data).tobytes()
+            if type(v.data) is float:
+                key: Any = v.data.hex()
+            else:
+                key = type(v.data), str(v.dtype), v.shape, np.asarray(v.data).tobytes()
             same[v] = first.setdefault(key, v)
     return same
 
@@ -150,6 +155,8 @@ LARGEST = 1 << 16
 
 
 def settings(instruction: Instruction) -> Any:
+    if not instruction.attrs:
+        return ()
     return tuple((key, type(value), repr(value)) for key, value in sorted(instruction.attrs.items()))
 
 
@@ -158,14 +165,16 @@ def cancel(program: Program) -> None:
     same: dict[Variable, Variable] = {}
     left = []
     for instruction in program.instructions:
-        instruction.args = tuple(same.get(v, v) for v in instruction.args)
+        if same:
+            instruction.args = tuple([same.get(v, v) for v in instruction.args])
         unchanged = operand_given(instruction)
         if unchanged is not None and alike(unchanged, instruction.out):
             same[instruction.out] = unchanged
         else:
             left.append(instruction)
     program.instructions = left
-    program.replace(lambda v: same.get(v, v))
+    if same:
+        program.replace(lambda v: same.get(v, v))
 
 
 def alike(x: Variable, y: Variable) -> bool:

@@ -14,6 +14,8 @@ from ..graph import Node, dtype, shape, topological_order
 
 __all__ = ["Instruction", "Program", "Variable"]
 
+FLOAT = np.dtype(float)
+
 
 class Variable:
     """A number, an array, or a tuple of arrays.
@@ -34,13 +36,18 @@ class Variable:
 
     def __init__(self, number: int, kind: str, node: Node, source: Any = None) -> None:
         data = node._data
-        several = type(data) is tuple
         self.number, self.kind, self.source = number, kind, source
-        self.shape: Any = None if several else shape(data)
-        self.dtype: Any = None if several else dtype(data)
-        self.python = isinstance(data, (bool, int, float, complex)) and not isinstance(data, np.generic)
         self.data = data if kind == "constant" else None
         self.name = node.name
+        self.shape: Any
+        self.dtype: Any
+        if type(data) is float:  # as most are in programs of a million variables
+            self.shape, self.dtype, self.python, self.shares = (), FLOAT, True, None
+            return
+        several = type(data) is tuple
+        self.shape = None if several else shape(data)
+        self.dtype = None if several else dtype(data)
+        self.python = isinstance(data, (bool, int, float, complex)) and not isinstance(data, np.generic)
         self.shares = next((i for i, p in enumerate(node.parents) if overlap(data, p._data)), None)
 
     @property

@@ -22,6 +22,9 @@ from ..value import Value
 
 __all__ = ["MISS", "Names", "quick_call"]
 
+MOST_STATES = 2000
+"""More are read in loops: the source would be long."""
+
 MISS = object()
 """What a quick call returns if anything is not as usual."""
 
@@ -77,6 +80,8 @@ def quick_call(recording: Any, leaves: Sequence[Any], op: Any, anchor: Any, lock
     """
     arrays = all(type(x) in (np.ndarray, float, int) for x in leaves)
     if not arrays or recording.identities or recording.tests or recording.returned or not recording.plan.quick:
+        return None
+    if len(recording.states) > MOST_STATES:
         return None
     plan, writes = recording.plan, recording.writes
     names = Names(

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..backward import check_seed, walk, why_no_gradient
 from ..debug import users_line
-from ..graph import Node, clock, describe, dtype, mode, modes, shape
+from ..graph import NO_ATTRS, Node, clock, describe, dtype, mode, modes, shape
 from ..op import ITEM, Op, constant_data, plain
 from ..ops.shape import alias, cast
 from ..value import Value
@@ -246,21 +246,30 @@ class Recorder:
         current: Any = modes.current
         args = tuple([self.now(a) if isinstance(a, Node) else a for a in args])
         nodes = [a for a in args if isinstance(a, Node)]
-        for key, value in attrs.items():
-            if isinstance(value, Node):
-                raise TypeError(
-                    f"{op.name}: {key} wanted a plain Python value, which is fixed when the function is recorded; got "
-                    f"{describe(value)}. {INDEX}"
-                )
-        attrs = {key: plain(value) for key, value in attrs.items()}
+        if attrs:
+            for key, value in attrs.items():
+                if isinstance(value, Node):
+                    raise TypeError(
+                        f"{op.name}: {key} wanted a plain Python value, which is fixed when the function is recorded; "
+                        f"got {describe(value)}. {INDEX}"
+                    )
+            attrs = {key: plain(value) for key, value in attrs.items()}
         parents = tuple([a if isinstance(a, Node) else Value.leaf(constant_data(op, a)) for a in args])
-        with mode(recorder=None, recording=True):
-            data = op.compute(*[p._data for p in parents], **attrs)
-        kind = RecordedArray if all(type(a) is RecordedArray or self.is_constant(a) for a in nodes) else Recorded
-        node: Any = kind.leaf(data, requires_grad=any(a.requires_grad for a in nodes) and op.differentiable)
-        node.op, node.parents, node.attrs = op, parents, {**op.defaults, **attrs}
-        if not current.recording:
-            node.requires_grad = False
+        operands = [p._data for p in parents]
+        if op.scalar is not None and set(map(type, operands)) == {float}:  # it calls no op
+            data = op.compute(*operands, **attrs)
+        else:
+            with mode(recorder=None, recording=True):
+                data = op.compute(*operands, **attrs)
+        array, wanted = True, False
+        for a in nodes:
+            if array and type(a) is not RecordedArray and not self.is_constant(a):
+                array = False
+            if a.requires_grad:
+                wanted = True
+        kind = RecordedArray if array else Recorded
+        node: Any = kind.leaf(data, requires_grad=wanted and op.differentiable and current.recording)
+        node.op, node.parents, node.attrs = op, parents, {**op.defaults, **attrs} if attrs else op.defaults or NO_ATTRS
         if not op.results:
             return node
         items = tuple([self.apply(ITEM, (node,), {"index": i}) for i in range(len(data))])
@@ -408,6 +417,7 @@ class Recorder:
         if not isinstance(leaf, Recorded) and leaf.serial <= self.start:
             self.assigned[self.read(leaf)] = node
         version = self.fresh(node, leaf.requires_grad)
+        version.__class__ = type(leaf) if isinstance(leaf, Recorded) else Recorded  # no array, though what came is one
         version.hooks = leaf.hooks
         self._versions[leaf] = version
         self._leaves[version] = leaf

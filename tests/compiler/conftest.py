@@ -28,3 +28,12 @@ def record():
 def names():
     """Return the names of the ops of a program, in order."""
     return lambda program: [instruction.op.name for instruction in program.instructions]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """Native code is kept in a folder of the tests, not in the user's."""
+    folder = tmp_path_factory.mktemp("native")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOGRAD_NN_CACHE", str(folder))
+        yield folder

@@ -161,6 +161,18 @@ def test_assignments_are_seen_by_what_comes_after_them():
     assert np.array_equal(w.data, (end * 2.0) + 1.0)
 
 
+def test_a_leaf_that_was_assigned_to_is_still_a_value():
+    w = Value(2.0)
+
+    def step(x):
+        w.data = w.data - x
+        return w > 0.0, w * x, w.data * x
+
+    found = compile(step)(0.5)
+    w.data = 2.0
+    assert list(map(type, found)) == list(map(type, step(0.5)))
+
+
 def test_gradients_after_an_assignment_are_those_at_the_new_point():
     def f(x):
         for _ in range(3):
