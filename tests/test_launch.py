@@ -35,6 +35,13 @@ folder, options = sys.argv[1], json.loads(sys.argv[2])
 rank = int(os.environ.get("AUTOGRAD_NN_PROCESS", 0))
 
 
+class Odd(nn.Module):
+    """Does something else in each process."""
+
+    def forward(self, x):
+        return np.tanh(x) * (1.0 + rank)
+
+
 class Die(Callback):
     def step(self, state):
         if state.step == options["dies"] and rank == options.get("who", 1):
@@ -65,8 +72,10 @@ if __name__ == "__main__":
     found = {}
     for name in options["networks"]:
         model, x, y = networks()[name]
-        if options.get("differs") and rank == 1:
+        if options.get("differs") == "weights" and rank == 1:
             model.layers[0].weight.data = model.layers[0].weight.data * 1.001
+        if options.get("differs") == "code":
+            model.layers[2] = Odd()
         how = {"mesh": True}
         if "dies" in options:
             how["callbacks"] = Die()
@@ -251,7 +260,8 @@ class TestWithJax:
                 process.wait()
                 process.stdout.close()
 
-    def test_processes_that_do_not_run_the_same(self, job):
-        status, output, _, found = job(2, networks=["mlp"], differs=True)
+    @pytest.mark.parametrize(("what", "says"), [("weights", "initial weights"), ("code", "programs")])
+    def test_processes_that_do_not_run_the_same(self, job, what, says):
+        status, output, _, found = job(2, networks=["mlp"], differs=what)
         assert status != 0 and not found
-        assert "the 2 processes do not run the same: initial weights differ" in output
+        assert f"the 2 processes do not run the same: {says} differ. Start the same script" in output

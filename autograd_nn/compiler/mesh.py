@@ -70,8 +70,6 @@ def join() -> int:
     elif not under_launcher():
         return 1
     try:
-        if "jax_cpu_collectives_implementation" in jax.config.values:
-            jax.config.update("jax_cpu_collectives_implementation", "gloo")
         jax.distributed.initialize(
             **settings,
             initialization_timeout=60,

@@ -67,8 +67,8 @@ def jobs(op):
             first = grad(loss, everything)
             given = [args[i] for i in at]
             yield f"{case.name}, {dtype}, gradient", first, given, dtype
-            if case.order < 2:
-                continue
+            if case.order < 2 or (dtype == "float32" and case is not op.cases[0]):
+                continue  # compiling takes long, and in single precision the first case says what there is to say
 
             def norm(*xs, first=first):
                 return sum(((g * g).sum() if g.dtype.kind == "f" else (g * g.conj()).real.sum()) for g in first(*xs))
