@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,8 @@ __all__ = ["DeviceState", "bring_home", "held", "is_device_array", "put_back", "
 
 SLOT: Any = Node.__dict__["_data"]  # past the property of those that are away
 moving = threading.RLock()
+twins: dict[int, tuple[weakref.ref[np.ndarray], Any]] = {}
+"""Arrays that were fetched, by id, and those on the device that they are copies of: looking costs no way back."""
 
 
 class Away:
@@ -33,7 +36,8 @@ class Away:
         with moving:
             data = SLOT.__get__(self)
             if is_device_array(data):
-                data = fetched(data)
+                array, data = data, fetched(data)
+                remember(data, array)
                 SLOT.__set__(self, data)
             come_home(self)
             return data
@@ -59,6 +63,13 @@ class Away:
     def __reduce__(self: Any) -> Any:
         _ = self._data
         return self.__reduce__()  # of the class that it has now
+
+
+def remember(data: np.ndarray, array: Any) -> None:
+    """Take note that an array of NumPy is a copy of one on the device; from now on nobody can change it in place."""
+    data.flags.writeable = False
+    key = id(data)
+    twins[key] = weakref.ref(data, lambda _: twins.pop(key, None)), array
 
 
 @functools.cache
@@ -117,14 +128,28 @@ class DeviceState:
 
     def __init__(self, state: Any, place: Callable[[Any], Any]) -> None:
         self.leaf, self.place, self._state = state.leaf, place, state
+        self._placed: tuple[Any, int, Any] = (None, 0, None)  # an array, the leaf's serial, and its copy on the device
 
     def read(self) -> Any:
         """Return the array on the device; it is put there if it is not."""
-        x = held(self.leaf) if self.leaf is not None else self._state.entries()[self._state.name]
-        return x if is_device_array(x) else self.place(x)
+        if self.leaf is None:
+            x = self._state.entries()[self._state.name]
+            return x if is_device_array(x) else self.place(x)
+        x = held(self.leaf)
+        if is_device_array(x):
+            return x
+        twin = twins.get(id(x))
+        if twin is not None and twin[0]() is x:
+            return twin[1]
+        before, serial, placed = self._placed
+        if before is not x or serial != self.leaf.serial:
+            placed = self.place(x)
+            self._placed = x, self.leaf.serial, placed
+        return placed
 
     def write(self, new: Any) -> tuple[Any, ...]:
         """Return a call, as a tuple, that keeps a new array."""
+        self._placed = (None, 0, None)
         if self.leaf is not None:
             return send_away, self.leaf, new
         return dict.__setitem__, self._state.entries(), self._state.name, new

@@ -68,9 +68,9 @@ class XlaPlan:
         written = {i for i, _ in self.program.writes}
         found = []
         for i, (state, v) in enumerate(zip(states, self.program.states, strict=True)):
-            lives = i in written and type(state.read()) is np.ndarray and (state.leaf is not None or state.entries)
-            if lives:
-                self._resident.add(i)
+            if type(state.read()) is np.ndarray and (state.leaf is not None or (state.entries and i in written)):
+                if i in written:
+                    self._resident.add(i)
                 shape = np.shape(state.read()) if v is None else v.shape
                 found.append(DeviceState(state, functools.partial(self._place_state, shape)))
             else:
@@ -134,11 +134,16 @@ class XlaPlan:
 
         return run
 
-    def lowered(self, *given: Any) -> Any:
-        """Return what `jax.jit(…).lower` gives, for arguments, states and hosts as arrays."""
-        jax = package()
-        with double_precision(jax):
-            return jax.jit(self._trace).lower(*given)
+    def profile(self, *given: Any, repeat: int = 20) -> str:
+        """Refused: XLA makes one program of all lines.
+
+        Raises:
+            NotImplementedError: saying what to use.
+        """
+        raise NotImplementedError(
+            "profile: XLA runs all lines as one program. Write `with jax.profiler.trace(folder):` around calls, or "
+            "compile for backend='numpy' to see the time of each line."
+        )
 
     @property
     def source(self) -> str:

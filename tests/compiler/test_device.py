@@ -12,6 +12,7 @@ import pytest
 from autograd_nn import Value, compile, nn, optim
 from autograd_nn.compiler import Compiled
 from autograd_nn.compiler.device import held, is_device_array, put_back
+from autograd_nn.compiler.xla_plan import XlaPlan
 from autograd_nn.losses import cross_entropy
 
 pytestmark = pytest.mark.xla
@@ -86,6 +87,57 @@ def test_looking_between_steps_changes_nothing(training):
         optimizer2.state_dict()
         repr(model2.parameters()[0])
     assert found == losses
+
+
+def test_weights_move_to_the_device_once(training, monkeypatch):
+    model, _, step = training
+    placed = []
+    place = XlaPlan._place_state
+
+    def watched(self, shape, x):
+        placed.append(shape)
+        return place(self, shape, x)
+
+    monkeypatch.setattr(XlaPlan, "_place_state", watched)
+    predict = compile(lambda x: model(x), backend="xla")
+    x = np.random.default_rng(1).normal(size=(3, 4)).astype(np.float32)
+    for _ in range(3):
+        predict(x)  # what a step keeps on the device is read there
+    assert placed == []
+    first = model.state_dict()
+    predict(x), step(), step()
+    assert placed == []  # what was looked at is still there
+    weight = model.parameters()[0]
+    before = predict(x).data
+    weight.data = np.zeros(weight.shape, np.float32)
+    assert placed == []
+    assert not np.allclose(predict(x).data, before)
+    assert placed == [weight.shape]
+    predict(x)
+    assert placed == [weight.shape]
+    model.load_state_dict(first)
+    placed.clear()
+    predict(x), predict(x)
+    assert len(placed) == len(model.state_dict())
+
+
+def test_frozen_weights_that_a_plan_of_numpy_has_changed_in_place():
+    w = Value(np.ones(2))
+
+    def step():
+        w.zero_grad()
+        (w * w).sum().backward()
+        w.data = w.data - 0.25 * w.grad
+
+    update, look = compile(step), compile(lambda: w * 1.0, backend="xla")
+    for wanted in (0.5, 0.25, 0.125):
+        update()
+        assert look().data.tolist() == [wanted] * 2
+
+
+def test_a_profile_is_refused(training):
+    with pytest.raises(NotImplementedError, match="jax.profiler"):
+        training[2].profile()
 
 
 def test_eager_code_and_both_back_ends_take_turns(training):
