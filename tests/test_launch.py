@@ -28,7 +28,7 @@ import sys
 import numpy as np
 
 from autograd_nn import nn, optim
-from autograd_nn.cluster import MeshError
+from autograd_nn.cluster import Mesh
 from autograd_nn.training import Callback, Checkpoint, fit
 
 folder, options = sys.argv[1], json.loads(sys.argv[2])
@@ -71,12 +71,12 @@ def train(model, x, y, **how):
 if __name__ == "__main__":
     found = {}
     for name in options["networks"]:
-        model, x, y = networks()[name]
+        model, x, y = networks()[name.removeprefix("divided ")]
         if options.get("differs") == "weights" and rank == 1:
             model.layers[0].weight.data = model.layers[0].weight.data * 1.001
         if options.get("differs") == "code":
             model.layers[2] = Odd()
-        how = {"mesh": True}
+        how = {"mesh": Mesh(model=2, large=50) if "divided" in name else True}
         if "dies" in options:
             how["callbacks"] = Die()
         if options.get("checkpoint"):
@@ -204,13 +204,14 @@ class TestWithJax:
         return pytest.importorskip("jax", reason='no JAX: pip install "autograd_nn[xla]"')
 
     def test_two_processes_give_the_curves_of_one(self, job, tmp_path):
-        status, output, _, found = job(2, networks=["mlp", "cnn", "rnn"])
+        status, output, _, found = job(2, networks=["mlp", "cnn", "rnn", "divided mlp"])
         assert status == 0, output
         assert found[0] == found[1]
         wanted = single(tmp_path, "mlp", "cnn", "rnn")
         for name, losses in wanted.items():
             assert found[0][name] == pytest.approx(losses, rel=2e-5), name
             assert losses[-1] < losses[0]
+        assert found[0]["divided mlp"] == pytest.approx(wanted["mlp"], rel=2e-5)  # weights over both processes
 
     def test_a_killed_process_stops_the_job_which_goes_on_from_its_checkpoint(self, job, tmp_path):
         status, output, _, found = job(2, networks=["mlp"], checkpoint=True, dies=5)  # in epoch 3 of 4
