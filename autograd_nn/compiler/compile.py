@@ -23,6 +23,7 @@ from ..closure import FunctionOp
 from ..graph import Graph, Node, clock, mode, modes
 from ..op import UNMASK
 from ..value import Value
+from .mesh import Mesh, MeshError
 from .native_plan import NativePlan, fits_native
 from .numpy_plan import NumpyPlan
 from .passes import simplify
@@ -113,6 +114,7 @@ class Compiled:
         backend: see `compile`.
         accepts: looks at the computed results, and decides whether what the function assigns is assigned.
         threads: see `compile`.
+        mesh: of the back end "xla": the devices over which the rows of all arguments are divided.
     """
 
     def __init__(
@@ -123,6 +125,7 @@ class Compiled:
         backend: str = "auto",
         accepts: Callable[[Sequence[Any]], bool] | None = None,
         threads: int | None = None,
+        mesh: Mesh | None = None,
     ) -> None:
         if not callable(f):
             raise TypeError(f"compile wanted a function, got {type(f).__name__}: write compile(f), not compile(f(x)).")
@@ -133,7 +136,7 @@ class Compiled:
         self.function, self.threads = f, threads
         self.__name__: str = getattr(f, "__name__", type(f).__name__)
         self.backend = backend
-        self.accepts = accepts
+        self.accepts, self.mesh = accepts, mesh
         self.static = (static,) if isinstance(static, str) else tuple(static)
         self._parameters, self._static_positions = parameters_of(f, self.static)
         self._recordings: dict[Any, list[Recording]] = {}
@@ -567,6 +570,8 @@ class Recording:
         self.writes = bool(program.writes or self.commits or self.zeroed)
         self.plan = plan_of(program, compiled.backend, compiled.threads or 1)
         self.limited = blas_limits(program, compiled.threads)
+        if isinstance(self.plan, XlaPlan):
+            self.states = self.plan.settle(self.states, compiled.mesh)
         self.fallbacks = 0
         self.failure = ""
         self.accepts = compiled.accepts
@@ -643,6 +648,8 @@ class Recording:
                     hosts = self.hosts
                 given = [leaves[i] for i in self.positions]
                 results, assigned, checked, *direct = run(given, reads, [compute() for compute in hosts])
+        except MeshError:  # the other processes would wait for this one
+            raise
         except Exception as error:  # noqa: BLE001  (what an op has to say, it says better in the function itself)
             self.failure = f"{type(error).__name__}: {error}"
             return FAILED
@@ -662,6 +669,8 @@ class Recording:
         if direct and self.plan.direct:
             before, after = direct
             into = [self._into(states[i], references[i]) for i in self.plan.direct]
+            new = [(x, states[i]) for i, x in zip(self.plan.direct, into, strict=True) if x is not states[i]]
+            calls += [(operator.setitem, x, ..., old) for x, old in new]  # a plan reads the old elements there
             calls.append((*before, *into, *after))
             for i, x in zip(self.plan.direct, into, strict=True):
                 state = self.states[i]

@@ -17,7 +17,7 @@ pytest.importorskip("numba", reason="native code needs Numba")
 pytest.importorskip("scipy.linalg.cython_blas", reason="native code needs SciPy")
 
 from autograd_nn import OPS, Value, compile, grad, nn, optim
-from autograd_nn.compiler import native_cache
+from autograd_nn.compiler import Compiled, native_cache
 from autograd_nn.compiler.lowering import ELEMENTWISE, LOWERINGS
 from autograd_nn.compiler.native_plan import NativePlan
 from autograd_nn.functions import gelu
@@ -330,7 +330,7 @@ MODELS = {
             nn.Linear(6, 3, rng=1),
         ),
         RNG.normal(size=(8, 3)).astype(np.float32),
-    ),  # fmt: skip
+    ),
     "rnn": (lambda: Sequence(nn.RNN), SEQUENCES),
     "lstm": (lambda: Sequence(nn.LSTM), SEQUENCES),
     "gru": (lambda: Sequence(nn.GRU), SEQUENCES),
@@ -593,8 +593,6 @@ def test_ops_of_python_in_between():
 
 
 def test_losses_that_are_nan_are_computed_and_refused_by_accepts():
-    from autograd_nn.compiler import Compiled
-
     w = Value(np.ones(3), requires_grad=True)
     moves = optim.Adam([w], 0.1)
 
