@@ -25,6 +25,7 @@ CHAPTERS = [
     "09_convolution",
     "10_recurrence",
     "11_engine_from_scratch",
+    "12_compiling",
 ]
 LARGEST = 600_000  # bytes
 
