@@ -61,13 +61,15 @@ def compile(f: Callable[..., Any] | None = None, *, static: str | Sequence[str] 
     Args:
         f: takes and returns nested tuples, lists and dicts of arrays, numbers and Values; other arguments are static.
         static: names of arguments that are fixed when the function is recorded; it is recorded anew for other values.
-        backend: "numpy"; "xla", through JAX, of the extra ``xla``; or "auto", which picks by a fixed rule: "numpy".
+        backend: "numpy", a flat list of calls; "native", machine code, and "tape", for graphs of single numbers, both
+            by Numba, of the extra ``jit`` (a tape also runs without it); "xla", through JAX, of the extra ``xla``; or
+            "auto", which picks one of the first three by a fixed rule: it looks at the program, and never measures.
 
     Raises:
         TypeError: while recording, if `f` branches on data, or asks for a plain number, text or array of it, or of one
             of the arguments; with the line, and what to write.
         ValueError: if there is no such back end.
-        ImportError, NotImplementedError: if JAX is not installed, or has no form of an op.
+        ImportError, NotImplementedError: if Numba or JAX is wanted and not installed, or JAX has no form of an op.
 
     Arrays that `f` uses without being given them count as constants. Under `debug()`, inside `grad` and its relatives,
     and for a Value that was computed from others, `f` itself is called, so that everything can be seen, and

@@ -83,10 +83,10 @@ def fit(
         checkpoint: file to write the run into after each epoch, or a `Checkpoint` for other times.
         resume: checkpoint to go on from, as if the run had never ended; model, optimizer and data have to be made in
             the same way. True: the file of `checkpoint`, if it is there.
-        compile: True, or the name of a back end ("numpy", "xla"), to compile the whole step, forward, backward and
-            update, see `autograd_nn.compile`; "auto" to do so where model, loss and optimizer are the library's own,
-            whose steps are known to be the same from call to call; `history.environment` says what was chosen. The
-            first two steps are not compiled.
+        compile: True, or the name of a back end ("numpy", "native", "xla"), to compile the whole step, forward,
+            backward and update, see `autograd_nn.compile`; "auto" to do so where model, loss and optimizer are the
+            library's own, whose steps are known to be the same from call to call; `history.environment` says what was
+            chosen. The first two steps are not compiled.
 
     Returns:
         A row for each epoch, and in `stopped` why it ended: all epochs done, a callback, Ctrl-C (after the step that
