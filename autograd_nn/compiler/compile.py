@@ -28,7 +28,7 @@ from .native_plan import NativePlan, fits_native
 from .numpy_plan import NumpyPlan
 from .passes import simplify
 from .program import Instruction, Program
-from .quick import MISS, quick_call
+from .quick import FAILED, MISS, quick_call
 from .recorder import Recorded, RecordedArray, Recorder
 from .tape import TapePlan, fits_tape
 from .xla_plan import XlaPlan
@@ -151,6 +151,8 @@ class Compiled:
         last = self._last
         if last is not None and last.quick is not None and not kwargs:
             result = last.quick(args)
+            if result is FAILED:
+                return last.fall_back(self.function, args, kwargs)
             if result is not MISS:
                 return result
             last.missed()
@@ -610,6 +612,14 @@ class Recording:
                 found = self._run(leaves)
         if found is not FAILED:
             return found
+        return self.fall_back(function, args, kwargs)
+
+    def failed(self, error: Exception) -> None:
+        """Take note of why the plan could not be run."""
+        self.failure = f"{type(error).__name__}: {error}"
+
+    def fall_back(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Call the function itself, after the plan failed; it explains why, if it fails, too."""
         self.fallbacks += 1
         result = function(*args, **kwargs)
         if self.failure and self.fallbacks == 1:
@@ -651,7 +661,7 @@ class Recording:
         except MeshError:  # the other processes would wait for this one
             raise
         except Exception as error:  # noqa: BLE001  (what an op has to say, it says better in the function itself)
-            self.failure = f"{type(error).__name__}: {error}"
+            self.failed(error)
             return FAILED
         if checked and not all(np.all(test(x)) for test, x in zip(self.tests, checked, strict=True)):
             return FAILED
@@ -743,7 +753,6 @@ class Drawn:
         return self.data
 
 
-FAILED = object()
 COMPUTED = object()
 
 
