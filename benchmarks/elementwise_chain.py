@@ -23,6 +23,7 @@ from .harness import (
     compare,
     import_jax,
     ours_compiled,
+    torch_compile,
 )
 
 SIZES = {1000: 0.35, 100_000: 0.6, 10_000_000: 0.5}
@@ -90,7 +91,7 @@ def torch_compiled(size: int) -> Step:
 
     torch.set_num_threads(1)
     x = torch.tensor(data(size))
-    gradient = torch.compile(torch.func.grad_and_value(lambda x: chain(x, torch.tanh, torch.sigmoid, torch.exp)))
+    gradient = torch_compile()(torch.func.grad_and_value(lambda x: chain(x, torch.tanh, torch.sigmoid, torch.exp)))
     return lambda: gradient(x)[::-1]
 
 

@@ -87,23 +87,23 @@ def run(*, quick: bool) -> Result:
         for sizes, points in SCALAR[: 4 if quick else None]:
             step: Any = compiled(points, sizes, native=native)
             found.append(measure(kind, len(step.plan.program), "number", step, quick=quick))
-            print("  {}: {}".format(*said(found[-1])), flush=True)
+            print("  " + ", ".join(said(found[-1])), flush=True)
     for backend in ("numpy", "auto"):
         for layers in LAYERS[: 3 if quick else None]:
             kind = f"layers of {WIDTH}, backend {backend!r}"
             found.append(measure(kind, layers, "layer", deep(layers, backend), quick=quick))
-            print("  {}: {}".format(*said(found[-1])), flush=True)
-    rows = [Row(name, None, 0.0, text) for name, text in map(said, found)]  # in this order
+            print("  " + ", ".join(said(found[-1])), flush=True)
+    lines = ["| | step | ± | each | first call, each |", "|---|---:|---:|---:|---:|"]
+    lines += [f"| {' | '.join(said(m))} |" for m in found]
     verdicts = [slope([m for m in found if m.kind == kind]) for kind in dict.fromkeys(m.kind for m in found)]
-    return Result("Growth of a compiled step (forward, backward, SGD), and of its first call.", rows, verdicts)
+    title = "Growth of a compiled step (forward, backward, SGD), and of its first call."
+    return Result(title, list[Row](), verdicts, text="\n".join(lines))
 
 
-def said(m: Measured) -> tuple[str, str]:
-    each, first = duration(m.seconds / m.size), duration(m.first / m.size)
-    return (
-        f"{m.kind}, {m.size:,} {m.unit}{'s' * (m.size > 1)} ({m.plan})",
-        f"{duration(m.seconds)} ± {duration(m.spread)}: {each} each; first call {first} each",
-    )
+def said(m: Measured) -> tuple[str, ...]:
+    """Return name and durations: of a step, its spread, of one number or layer, and of one in the first call."""
+    name = f"{m.kind}, {m.size:,} {m.unit}{'s' * (m.size > 1)} ({m.plan})"
+    return name, *map(duration, (m.seconds, m.spread, m.seconds / m.size, m.first / m.size))
 
 
 def slope(found: list[Measured]) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib.metadata
+import os
+import shutil
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -206,6 +208,20 @@ def import_jax() -> Any:
     with contextlib.suppress(AttributeError):  # no such setting before 0.4.31
         jax.config.update("jax_cpu_enable_async_dispatch", False)
     return jax
+
+
+def torch_compile() -> Any:
+    """Return torch.compile.
+
+    Raises:
+        AbsentError: if there is no C++ compiler.
+    """
+    import torch
+
+    if not any(map(shutil.which, (os.environ.get("CXX", "g++"), "g++", "clang++", "cl"))):
+        raise AbsentError("it needs a C++ compiler")
+    torch.set_num_threads(1)
+    return torch.compile
 
 
 def version(package: str) -> str:

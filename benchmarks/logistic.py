@@ -22,6 +22,7 @@ from .harness import (
     compare,
     import_jax,
     ours_compiled,
+    torch_compile,
 )
 
 ROWS, FEATURES, RATE = 1_000_000, 20, 0.1
@@ -90,7 +91,7 @@ def torch_compiled() -> Step:
     w, b = map(torch.tensor, start())
     gradient = torch.func.grad_and_value(lambda p, x, y: cross_entropy(x @ p[0] + p[1], y))
 
-    @torch.compile
+    @torch_compile()
     def train(w: Any, b: Any, x: Any, y: Any) -> Any:
         (dw, db), loss = gradient((w, b), x, y)
         w.sub_(RATE * dw)

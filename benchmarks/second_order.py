@@ -19,6 +19,7 @@ from .harness import (
     compare,
     import_jax,
     ours_compiled,
+    torch_compile,
 )
 
 SIZES, HESSIAN = (10, 1000), 50
@@ -70,10 +71,10 @@ def torch_compiled(size: int, full: bool) -> Step:
     torch.set_num_threads(1)
     x, v = map(torch.from_numpy, data(size))
     if full:
-        h = torch.compile(torch.func.hessian(rosenbrock))
+        h = torch_compile()(torch.func.hessian(rosenbrock))
         return lambda: h(x)
 
-    @torch.compile
+    @torch_compile()
     def product(x: Any, v: Any) -> Any:
         return torch.func.jvp(torch.func.grad(rosenbrock), (x,), (v,))[1]
 

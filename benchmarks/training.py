@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .harness import BY_HAND, JAX, TORCH, TORCH_COMPILED, TORCH_FUSED, AbsentError, Step, import_jax
+from .harness import BY_HAND, JAX, TORCH, TORCH_COMPILED, TORCH_FUSED, AbsentError, Step, import_jax, torch_compile
 
 MOMENTUM, BETAS, EPSILON = 0.9, (0.9, 0.999), 1e-8
 Layout = Callable[[Sequence[Any]], Sequence[Any]]
@@ -121,7 +121,7 @@ def torch_compiled(task: Task) -> Step:
     squares = [torch.zeros_like(p) for p in parameters]
     number = torch.zeros(())
 
-    @torch.compile
+    @torch_compile()
     def train(parameters: Any, x: Any) -> Any:
         gradients, loss = gradient(parameters, x)
         number.add_(1)

@@ -24,6 +24,8 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 from hypothesis import HealthCheck, settings
 from threadpoolctl import threadpool_limits
 
+from autograd_nn.compiler import native_plan
+
 SLOW_MACHINE = (HealthCheck.too_slow,)  # a loaded CI machine is not a fault of the strategy
 
 settings.register_profile("dev", deadline=None, print_blob=True, suppress_health_check=SLOW_MACHINE)
@@ -40,6 +42,25 @@ def closed_figures() -> Iterator[None]:
     yield
     if pyplot := sys.modules.get("matplotlib.pyplot"):
         pyplot.close("all")
+
+
+@pytest.fixture(autouse=True)
+def plans_without_compiling(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`compile` picks calls of NumPy where it is free to choose, bit for bit what eager code gives.
+
+    Native code takes a second for each function; its tests ask for it by name, or are marked ``native``.
+    """
+    if request.node.get_closest_marker("native") is None:
+        monkeypatch.setattr(native_plan, "installed", lambda: False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def native_code_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests keep machine code in a folder of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "AUTOGRAD_NN_CACHE" not in os.environ:
+            patch.setenv("AUTOGRAD_NN_CACHE", str(tmp_path_factory.mktemp("native_code")))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -55,6 +55,8 @@ class Slot:
         )
         self.view: np.ndarray = np.empty(shape, dtype) if view is None else view
         self.root = self if root is None else root
+        if root is not None and not within(self.view, root.view):
+            raise ValueError("a view wanted an array in the memory of its root")
 
     @property
     def offset(self) -> int:
@@ -75,6 +77,15 @@ class Slot:
 
     def __repr__(self) -> str:
         return f"x{self.number}"
+
+
+def within(x: Any, whole: np.ndarray) -> bool:
+    """Does an array lie in the memory of another one?"""
+    if not isinstance(x, np.ndarray):
+        return False
+    low, high = np.lib.array_utils.byte_bounds(x)
+    first, last = np.lib.array_utils.byte_bounds(whole)
+    return first <= low and high <= last
 
 
 def address(x: np.ndarray) -> int:
@@ -152,6 +163,10 @@ class Item:
         """Return the slots that are written."""
         raise NotImplementedError
 
+    def notes(self) -> list[str]:
+        """Return the instructions that are computed, for people."""
+        raise NotImplementedError
+
 
 class Loop(Item):
     """Statements over the elements of one shape."""
@@ -163,10 +178,16 @@ class Loop(Item):
         self.read: dict[Slot, None] = {}
 
     def reads(self) -> list[Slot]:
+        """Return the slots that are read."""
         return list(self.read)
 
     def writes(self) -> list[Slot]:
+        """Return the slots that are written."""
         return [s.out for s in self.statements]
+
+    def notes(self) -> list[str]:
+        """Return the instructions that are computed."""
+        return list(dict.fromkeys(s.note for s in self.statements))
 
 
 class Call(Item):
@@ -181,10 +202,16 @@ class Call(Item):
         self.lines, self._reads, self._writes, self.note = list(lines), list(reads), list(writes), note
 
     def reads(self) -> list[Slot]:
+        """Return the slots that are read."""
         return self._reads
 
     def writes(self) -> list[Slot]:
+        """Return the slots that are written."""
         return self._writes
+
+    def notes(self) -> list[str]:
+        """Return the instruction that is computed."""
+        return [self.note]
 
 
 class Python(Item):
@@ -199,10 +226,16 @@ class Python(Item):
         self.instruction, self._reads, self.results = instruction, list(reads), list(results)
 
     def reads(self) -> list[Slot]:
+        """Return the slots that are read."""
         return self._reads
 
     def writes(self) -> list[Slot]:
+        """Return the slots that are written."""
         return self.results
+
+    def notes(self) -> list[str]:
+        """Return the instruction that is computed."""
+        return [repr(self.instruction)]
 
 
 class Schedule:
@@ -243,19 +276,19 @@ class Schedule:
         slots = [x for x in statement.operands if isinstance(x, Slot)]
         for x in slots:
             for i in self._writers.get(x.root, ()):
-                loop = self.items[i]
-                same = x.root is x and x.shape == shape and isinstance(loop, Loop) and x in loop.made
+                item = self.items[i]
+                same = x.root is x and x.shape == shape and isinstance(item, Loop) and x in item.made
                 first = max(first, i if same else i + 1)
         for i in self._writers.get(statement.out.root, ()):  # zeros first
             first = max(first, i + 1)
         found = self._loops.setdefault(shape, [])
         at = found[-1] if found and found[-1] >= first else -1
-        if at >= 0:
-            loop: Any = self.items[at]
+        loop: Any = self.items[at] if at >= 0 else None
+        if loop is not None:
             arrays = set(loop.read) | {s.out for s in loop.statements} | set(slots)
             if len(arrays - loop.made) + 1 > MOST_ARRAYS or len(loop.statements) >= MOST_STATEMENTS:
-                at = -1
-        if at < 0:
+                loop = None
+        if loop is None:
             at = len(self.items)
             loop = Loop(shape, self.final)
             self.items.append(loop)

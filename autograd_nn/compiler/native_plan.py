@@ -6,30 +6,63 @@ is called from Python in between. What is assigned is written into its own array
 
 from __future__ import annotations
 
+import concurrent.futures
+import functools
+import importlib.util
+import math
+import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .fusion import Python, Slot
-from .lowering import lower
+from .fusion import Call, Loop, Python, Slot
+from .lowering import described, lower
 from .native_cache import load
 from .native_source import ALIGNMENT, NativeSource
 from .program import Program, Variable
 
-__all__ = ["NativePlan"]
+__all__ = ["NativePlan", "fits_native", "installed"]
+
+
+FEWEST = 10
+"""Instructions of the smallest program that "auto" compiles to native code."""
+LONGEST = 2500
+"""Lines of the longest source: Numba takes about a millisecond for each."""
+STRANGERS = 0.25
+"""Share of the items that may be left to Python."""
+
+
+def installed() -> bool:
+    """Are Numba and SciPy there?"""
+    return all(importlib.util.find_spec(name) is not None for name in ("numba", "scipy"))
+
+
+def fits_native(program: Program, threads: int = 1) -> NativeSource | None:
+    """Return the source of a program that "auto" compiles to native code; None for others, by a fixed rule."""
+    if not installed() or len(program) < FEWEST:
+        return None
+    source = NativeSource(lower(program), threads=threads)
+    few = len(source.lowered.python) <= STRANGERS * len(source.items)
+    return source if few and source.text.count("\n") <= LONGEST else None
 
 
 class NativePlan:
     """A program, ready to be run.
+
+    Args:
+        program: what is run.
+        source: of the native function, if it is there already.
+        poison: fill memory with NaN as soon as nobody is to read it any more.
+        threads: that share large loops.
 
     Attributes:
         program: what is run.
         source: of the native function, readable.
         nbytes: of the workspace, for each thread that runs it.
         direct: numbers of the states that are written in place, by the last call.
-        fallbacks: instructions without a native form.
         contiguous: has every state to be in C order?
+        fallbacks: instructions without a native form.
         ignores: does it run functions of NumPy, whose warnings are to be ignored?
         sunk: the assigned states, by their place, that ufuncs write: none.
     """
@@ -38,30 +71,113 @@ class NativePlan:
     quick = contiguous = True
     sunk = frozenset[int]()
 
-    def __init__(self, program: Program, *, poison: bool = False) -> None:
+    def __init__(
+        self, program: Program, source: NativeSource | None = None, *, poison: bool = False, threads: int = 1
+    ) -> None:
         self.program = program
-        lowered = lower(program)
-        self._source = NativeSource(lowered, poison=poison)
+        self._source = NativeSource(lower(program), poison=poison, threads=threads) if source is None else source
         self.source = self._source.text
         self.nbytes = self._source.nbytes
         self.direct = tuple(self._source.targets)
-        self.fallbacks = lowered.python
-        self.ignores = bool(lowered.python)
+        self.fallbacks = self._source.lowered.python
+        self.ignores = bool(self.fallbacks)
         glue = Glue(self._source)
-        self.glue = glue.text
-        self._main = load(self.source, glue.signature)
-        self._names = {**glue.bound, "main": self._main}
-        exec(compile(self.glue, "<compiled by autograd_nn>", "exec"), self._names)  # noqa: S102  (our own source)
+        self._names = {
+            **glue.bound,
+            "main": load(self.source, glue.signature, integers=4 if self._source.shared else 2),
+        }
+        exec(compile(glue.text, "<compiled by autograd_nn>", "exec"), self._names)  # noqa: S102  (our own source)
 
     def instance(self) -> Callable[..., Any]:
         """Return the plan with a workspace of its own."""
-        space = np.empty(self.nbytes + ALIGNMENT, np.uint8)
-        start = -space.__array_interface__["data"][0] % ALIGNMENT
-        return self._names["make"](space[start : start + self.nbytes])
+        return self._names["make"](workspace(self.nbytes))
+
+    def __str__(self) -> str:
+        """Return the listing: loops and what is fused in them, calls, what is left to Python, where results lie."""
+        items = self._source.items
+        loops, calls, python = (sum(isinstance(x, kind) for x in items) for kind in (Loop, Call, Python))
+        lines = [
+            f"{loops} loops, {calls} native calls, {python} ops left to Python, "
+            f"a workspace of {self.nbytes:,} bytes; {len(self.direct)} states written in place"
+        ]
+        for k, item in enumerate(items):
+            kind = "python" if isinstance(item, Python) else "call" if isinstance(item, Call) else "loop"
+            shape = f" {item.shape}" if isinstance(item, Loop) else ""
+            lines.append(f"{k:>4}  {kind}{shape}{', at the end' if item.final else ''}")
+            lines += [f"        {note}" for note in item.notes()]
+            lines += [f"        -> {text}" for text in self._source.written(k)]
+        return "\n".join(lines)
+
+    def fused(self) -> dict[Variable, str]:
+        """Return for each result that is computed in a loop or call the name of the group, such as "loop 3"."""
+        found: dict[Variable, str] = {}
+        of_note = {note: k for k, item in enumerate(self._source.items) for note in item.notes()}
+        for instruction in self.program.instructions:
+            k = of_note.get(described(instruction))
+            if k is not None:
+                found[instruction.out] = f"{type(self._source.items[k]).__name__.lower()} {k}"
+        return found
+
+    def profile(self, arguments: list[Any], states: list[Any], hosts: list[Any], *, repeat: int = 20) -> str:
+        """Return a table of loops and calls with their times and the bytes they write, the slowest first.
+
+        For this, each is compiled as a phase of its own.
+        """
+        source = NativeSource(lower(self.program), apart=True)
+        glue = Glue(source, timed=True)
+        stamps: list[int] = []
+        clock = lambda: stamps.append(time.perf_counter_ns())  # noqa: E731
+        names = {**glue.bound, "main": load(source.text, glue.signature), "clock": clock}
+        exec(compile(glue.text, "<profiled by autograd_nn>", "exec"), names)  # noqa: S102  (our own source)
+        run = names["make"](workspace(source.nbytes))
+        best = [math.inf] * len(source.items)
+        states = [np.array(x) if isinstance(x, np.ndarray) else x for x in states]
+        with np.errstate(all="ignore"):
+            for _ in range(repeat):
+                stamps.clear()
+                run(arguments, states, hosts)
+                best = [min(b, y - x) for b, x, y in zip(best, stamps, stamps[1:], strict=False)]
+        total = sum(best) or 1.0
+        rows = [f"{'µs':>9}  {'share':>6}  {'bytes':>11}  item"]
+        for ns, k in sorted(zip(best, range(len(best)), strict=True), reverse=True):
+            nbytes = sum(x.nbytes for x in source.items[k].writes() if x.root in source.stored)
+            rows.append(
+                f"{ns / 1000:>9.2f}  {ns / total:>6.1%}  {nbytes:>11,}  {k}: {'; '.join(source.items[k].notes())}"
+            )
+        return "\n".join([f"{total / 1000:.1f} µs in {len(best)} loops and calls", *rows])
+
+
+def workspace(nbytes: int) -> np.ndarray:
+    """Return memory that begins at a cache line."""
+    space = np.empty(nbytes + ALIGNMENT, np.uint8)
+    start = -space.__array_interface__["data"][0] % ALIGNMENT
+    return space[start : start + nbytes]
+
+
+def together(main: Any, phase: int, threads: int, *arrays: Any) -> None:
+    """Run a phase in several threads, a part in each, and wait for all of them."""
+    helpers = pool(threads - 1)
+    waiting = [helpers.submit(main, phase, phase, k, threads, *arrays) for k in range(1, threads)]
+    try:
+        main(phase, phase, 0, threads, *arrays)
+    finally:
+        concurrent.futures.wait(waiting)
+    for done in waiting:
+        done.result()
+
+
+@functools.cache
+def pool(threads: int) -> concurrent.futures.ThreadPoolExecutor:
+    """Return threads that wait for work."""
+    return concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="autograd_nn")
 
 
 class Glue:
     """Writes the Python around the native function.
+
+    Args:
+        source: of the native function.
+        timed: look at the clock after each step, and return nothing.
 
     Attributes:
         text: of a function `make`, which returns the function that runs the plan.
@@ -69,11 +185,11 @@ class Glue:
         signature: of the native function, as pairs (dtype, number of axes) of arrays after the phases.
     """
 
-    def __init__(self, source: NativeSource) -> None:
-        self.source = source
+    def __init__(self, source: NativeSource, *, timed: bool = False) -> None:
+        self.source, self.timed = source, timed
         self.program, self.lowered = source.program, source.lowered
         self.bound: dict[str, Any] = {"empty": np.empty, "ndarray": np.ndarray, "array": np.array}
-        self.bound |= {"contiguous": contiguous, "number": number, "part": part}
+        self.bound |= {"contiguous": contiguous, "number": number, "part": part, "together": together}
         self.setup = [
             "numbers = ndarray((w.size // 8,), 'float64', w)",
             "whole = ndarray((w.size // 8,), 'int64', w)",
@@ -128,19 +244,28 @@ class Glue:
         before = "".join(f"{a}, " for a in arrays)
         old = "".join(f"s{i}, " for i in source.targets)
         after = "".join(f"o{k}, " for k in source.outputs.values()) + "w"
-        for step in source.steps:
-            if isinstance(step, int):
-                body.append(f"if main({step}, {step}, {before}{old}{after}):")
+        if self.timed:
+            body.append("clock()")
+        parts = f"0, {source.threads}, " if source.shared else ""
+        for k, step in enumerate(source.steps):
+            if self.timed and k > 1:
+                body.append("clock()")
+            if isinstance(step, int) and step in source.shared:
+                body.append(f"together(main, {step}, {source.threads}, {before}{old}{after})")
+            elif isinstance(step, int):
+                body.append(f"if main({step}, {step}, {parts}{before}{old}{after}):")
                 body.append("    raise ValueError('labels are no class numbers')")
             else:
                 body += self._python(step)
+        if self.timed:
+            body.append("clock()")
         results = [self._result(v) for v in program.outputs]
         assigned = [f"({i}, None, {self._assigned(v)})" for i, v in program.writes if i not in source.targets]
         checks = [self._value(v) for v in program.checks]
         commit = "None, None"
         if source.committing is not None:
             c = source.committing
-            commit = f"(main, {c}, {c}, {before}), ({after},)"
+            commit = f"(main, {c}, {c}, {parts}{before}), ({after},)"
         lines = [
             "def make(w):",
             *(f"    {line}" for line in self.setup),
@@ -196,7 +321,7 @@ class Glue:
         if key[0] in ("w", "number"):
             view = self._view(x)
             return f"{view}.item()" if v.python else f"{view}[()]" if not v.shape else view
-        owner = {"o": "o", "s": "s"}.get(key[0], key[0]) + str(key[1])
+        owner = f"{key[0]}{key[1]}"
         if key[0] == "c":
             owner = self.name(self.lowered.constants[key[1]], f"k{key[1]}")
         if x.root is x:

@@ -20,6 +20,8 @@ __all__ = ["NativeSource"]
 BLOCK = 4096
 """Elements that are added up in their own precision; sums of blocks are float64."""
 ALIGNMENT = 64
+LEAST_SHARED = 1 << 19
+"""Elements of the smallest loop that threads share: handing a part over takes about as long as 50,000 of them."""
 CAST = {"float32": "f32", "float64": "f64", "int64": "i64", "int32": "i32"}
 LOWEST = {"sum": "0.0", "max": "-math.inf", "min": "math.inf"}
 COMBINE = {"sum": "add_up", "max": "maximum", "min": "minimum"}
@@ -51,6 +53,8 @@ class NativeSource:
     Args:
         lowered: the program.
         poison: fill memory with NaN as soon as nobody is to read it any more.
+        apart: make each item a phase of its own, to be timed.
+        threads: that share large loops.
 
     Attributes:
         text: the source of a module with a function `main`.
@@ -58,14 +62,16 @@ class NativeSource:
         numbers: for each argument, state or host that is a single number, its place in the workspace, in units of 8
             bytes, and whether it is a whole number.
         outputs: slots that `main` writes into arrays made for the caller.
+        stored: roots that reach memory.
         targets: for each state that `main` writes itself, its slot.
         nbytes: of the workspace.
         steps: numbers of phases of `main`, and the items that Python runs between them.
+        shared: the phases that all threads run together, each a part of a loop.
         committing: the phase that writes the targets; None if there is none.
     """
 
-    def __init__(self, lowered: Lowered, *, poison: bool = False) -> None:
-        self.lowered, self.poison = lowered, poison
+    def __init__(self, lowered: Lowered, *, poison: bool = False, apart: bool = False, threads: int = 1) -> None:
+        self.lowered, self.poison, self.apart, self.threads = lowered, poison, apart, threads
         self.items = lowered.schedule.items
         self.program = lowered.program
         self.notes: list[str] = []
@@ -78,12 +84,13 @@ class NativeSource:
         self._kernels: dict[str, str] = {}
         self._texts: list[tuple[str, list[str], list[str]]] = []
         self._offsets: dict[str, int] = {}
+        self._where: dict[Slot, str] = {}
         self._tables: dict[tuple[int, ...], int] = {}
         self._places: dict[Slot, tuple[Any, str]] = {}
         self._last: dict[Slot, int] = {}
         self._first: dict[Slot, int] = {}
-        self._stored: set[Slot] = set()
-        self.separate = not any(isinstance(item, Python) and item.final for item in self.items)
+        self.stored: set[Slot] = set()
+        self.separate = not apart and not any(isinstance(item, Python) and item.final for item in self.items)
         self._lifetimes()
         self.outputs = self._direct_outputs()
         self.targets = self._direct_targets()
@@ -100,19 +107,19 @@ class NativeSource:
         for i, item in enumerate(self.items):
             for x in item.reads():
                 self._last[x.root] = i
-                self._stored.add(x.root)
+                self.stored.add(x.root)
             for x in item.writes():
                 self._first.setdefault(x.root, i)
                 self._last[x.root] = max(i, self._last.get(x.root, i))
                 if not isinstance(item, Loop) or x.root is not x:
-                    self._stored.add(x.root)
+                    self.stored.add(x.root)
             if isinstance(item, Loop):
-                self._stored.update(s.out for s in item.statements if isinstance(s, Reduce))
+                self.stored.update(s.out for s in item.statements if isinstance(s, Reduce))
         for v in self.program.wanted():
             x = self.lowered.slots.get(v)
             if x is not None:
                 self._last[x.root] = end
-                self._stored.add(x.root)
+                self.stored.add(x.root)
 
     def _direct_outputs(self) -> dict[Slot, int]:
         found: dict[Slot, int] = {}
@@ -173,6 +180,11 @@ class NativeSource:
         """
         if final and x.source is not None and x.source[0] == "s" and x.source[1] in self.targets:
             return x.source, f"t{x.source[1]}", x.dtype.name
+        key, where, dtype = self._located(x)
+        self._where[x] = where
+        return key, where, dtype
+
+    def _located(self, x: Slot) -> tuple[Any, str, str]:
         if x in self.outputs:
             return ("o", self.outputs[x]), f"o{self.outputs[x]}", x.dtype.name
         for i, target in self.targets.items():
@@ -197,7 +209,7 @@ class NativeSource:
         item = self.items[i]
         for x in dict.fromkeys(y.root for y in item.writes()):
             mine = x in self.outputs or x in self.results or x in self.targets.values()
-            if self._first[x] == i and x in self._stored and not mine and x not in self._buffer:
+            if self._first[x] == i and x in self.stored and not mine and x not in self._buffer:
                 shared = self._in_place(x, item, i) if isinstance(item, Loop) else None
                 self._buffer[x] = self._pool.take(max(x.nbytes, 1)) if shared is None else shared
 
@@ -227,6 +239,7 @@ class NativeSource:
     def _write(self) -> str:
         phases: list[list[str]] = [[]]
         self.steps: list[int | Python] = [0]
+        self.shared: set[int] = set()
         self.committing: int | None = None
         for labels, classes in self.lowered.checks:
             _, where, dtype = self._key(labels.root)
@@ -245,17 +258,25 @@ class NativeSource:
                 self.steps.append(item)
                 for x in (*item.reads(), *item.writes()):
                     self.locate(x)
-            else:
+            elif isinstance(item, (Loop, Call)):
                 if item.final and self.separate and self.committing is None:
                     self.committing = len(phases)
                     phases.append([])
-                elif fresh and self.committing is None:
+                elif (fresh or self.apart) and self.committing is None:
                     fresh = False
                     self.steps.append(len(phases))
                     phases.append([])
-                lines, addresses = LoopWriter(self, item).write() if isinstance(item, Loop) else self._call(item)
+                writer = LoopWriter(self, item) if isinstance(item, Loop) else None
+                lines, addresses = self._call(item) if isinstance(item, Call) else writer.write()
+                if writer is not None and writer.shared and phases[-1]:
+                    self.steps.append(len(phases))
+                    phases.append([])
                 self._texts.append((canonical(lines), addresses, lines))
                 phases[-1].append(f"@{len(self._texts) - 1}")
+                if writer is not None and writer.shared:
+                    self.shared.add(len(phases) - 1)
+                    self.steps.append(len(phases))
+                    phases.append(writer.combining)
             for number in self._release(i):
                 if self.poison and not isinstance(item, Python):  # (Python runs between phases)
                     phases[-1] += [
@@ -275,6 +296,15 @@ class NativeSource:
         self.nbytes = max(at, ALIGNMENT)
         return self._assemble(phases)
 
+    def written(self, k: int) -> list[str]:
+        """Return what an item writes to memory, and where, for people."""
+        found = []
+        for x in dict.fromkeys(y.root for y in self.items[k].writes()):
+            if x in self.stored:
+                where = self._where.get(x, "")
+                found.append(f"{self._offset(where)}: {x.dtype} {x.shape}")
+        return found
+
     def locate(self, x: Slot) -> None:
         """Remember where Python finds a slot."""
         self._places[x] = self._key(x.root)[:2]
@@ -290,7 +320,7 @@ class NativeSource:
         count = collections.Counter(text for text, _, _ in self._texts)
         functions: dict[str, str] = {}
         kernels: list[str] = []
-        for text, addresses, lines in self._texts:
+        for text, addresses, _ in self._texts:
             if count[text] > 1 and text not in functions:
                 name = functions[text] = f"kernel_{len(functions) + 1}"
                 names = [f"q{k}" for k in range(len(addresses))]
@@ -303,22 +333,21 @@ class NativeSource:
             main.append(f"if first <= {k} <= last:")
             steps: list[Any] = [self._texts[int(x[1:])] if x.startswith("@") else self._offset(x) for x in phase]
             for part, times in repetitions([j if isinstance(x, str) else x[0] for j, x in enumerate(steps)]):
-                rolled = self._rolled([steps[j] for j in part], len(part) // times, functions) if times > 1 else []
-                if rolled:
-                    main += [f"    {x}" for x in rolled]
-                    continue
-                for j in part:
-                    if isinstance(steps[j], str):
-                        main.append(f"    {steps[j]}")
+                period = len(part) // times
+                # The first and the last time may read from elsewhere, such as from an argument.
+                for before, after in ((0, 0), (1, 0), (0, 1), (1, 1)) if times > 3 else ((0, 0),) * (times > 2):
+                    inner = part[before * period : len(part) - after * period]
+                    rolled = self._rolled([steps[j] for j in inner], period, functions)
+                    if rolled:
+                        break
+                else:
+                    inner, rolled = range(part.stop, part.stop), []
+                for j in (*part[: inner.start - part.start], None, *part[inner.stop - part.start :]):
+                    if j is None:
+                        main += [f"    {x}" for x in rolled]
                         continue
-                    text, addresses, lines = steps[j]
-                    addresses = [self._offset(a) for a in addresses]
-                    comments = [x for x in lines if x.startswith("#")]
-                    if text in functions:
-                        main += [f"    {functions[text]}({', '.join(addresses)})  {'; '.join(comments)}"]
-                    else:
-                        loops += 1
-                        main += [f"    {x}" for x in (*comments, *filled(text.split("\n"), addresses, loops))]
+                    lines, loops = self._once(steps[j], functions, loops)
+                    main += [f"    {x}" for x in lines]
             main.append("    pass")
         if self._tables:
             self.lowered.constants.append(np.array([x for offsets in self._tables for x in offsets]))
@@ -337,12 +366,23 @@ class NativeSource:
             *kernels,
             "",
             "",
-            f"def main(first, last{''.join(', ' + a for a in arrays)}, w):",
+            f"def main(first, last, {'part, parts, ' if self.shared else ''}{', '.join([*arrays, 'w'])}):",
             *(f"    {a} = address({a})" for a in [*arrays, "w"]),
             *(f"    {line}" for line in main),
             "    return 0",
         ]
         return "\n".join(head) + "\n"
+
+    def _once(self, step: Any, functions: dict[str, str], loops: int) -> tuple[list[str], int]:
+        """Return the lines of a step, and how many loops are numbered now."""
+        if isinstance(step, str):
+            return [step], loops
+        text, addresses, lines = step
+        addresses = [self._offset(a) for a in addresses]
+        comments = [x for x in lines if x.startswith("#")]
+        if text in functions:
+            return [f"{functions[text]}({', '.join(addresses)})  {'; '.join(comments)}"], loops
+        return [*comments, *filled(text.split("\n"), addresses, loops + 1)], loops + 1
 
     def _rolled(self, steps: list[Any], period: int, functions: dict[str, str]) -> list[str]:
         """Return the lines of a loop over items that come again and again, in other places; none if that fails."""
@@ -455,12 +495,37 @@ class LoopWriter:
         self.reading: dict[Slot, Place] = {}
         self.writing: dict[Any, Place] = {}
         for x in loop.read:
-            if x.source is None or x.source[0] != "c" or x.shape:
+            if self._constant(x) is None:
                 self.reading[x] = self._use(source._place(x, loop))
         for s in loop.statements:
-            if isinstance(s, Reduce) or s.out in source._stored or s.out.root is not s.out:
+            if isinstance(s, Reduce) or s.out in source.stored or s.out.root is not s.out:
                 self.writing[s] = self._use(source._place(s.out, loop))
         self.axes = self._collapse()
+        self.combining: list[str] = []
+        self.shared = (
+            source.threads > 1 and not loop.final and not source.apart and math.prod(loop.shape) >= LEAST_SHARED
+        ) and all(self._within(r) for r in loop.statements if isinstance(r, Reduce))
+
+    def _within(self, r: Reduce) -> bool:
+        """Does each thread have results of its own, or a total, of a reduction?"""
+        inside = [each[-1] in r.axes for _, each, _ in self.axes]
+        return inside == sorted(inside) and any(inside)
+
+    def _total(self, r: Reduce) -> str:
+        """Return where a thread puts its total; they are put together at the beginning of the next phase."""
+        place, at = self.writing[r], self.source._scalars
+        self.source._scalars += self.source.threads
+        cast = CAST[r.out.dtype.name]
+        each = "add_up(total, {})" if r.kind == "sum" else f"{COMBINE[r.kind]}(total, {{}})"
+        self.combining += [
+            f'p0 = at(w + {8 * at}, "float64", 0, 0, 1)',
+            f'p1 = at({place.address}, "{place.dtype}", 0, 0, 1)',
+            "total = p0[0]",
+            "for i0 in range(1, parts):",
+            f"    total = {each.format('p0[i0]')}",
+            f"p1[0] = {cast}(total)",
+        ]
+        return f'at(w + {8 * at}, "float64", @loop@, 99, 100)[part]'
 
     def _use(self, place: Place) -> Place:
         self.places.setdefault(place, len(self.places))
@@ -541,15 +606,16 @@ class LoopWriter:
                     wide = "f64" if r.kind == "sum" else CAST[r.out.dtype.name]
                     lines.append(f"{pad}u{r.out.number} = {wide}({LOWEST[r.kind]})")
                     place = self.writing[r]
-                    closing.append(
-                        f"{pad}{self._pointer(place)}[{self._index(place)}] = {CAST[r.out.dtype.name]}(u{r.out.number})"
-                    )
+                    target, cast = f"{self._pointer(place)}[{self._index(place)}]", CAST[r.out.dtype.name]
+                    if self.shared and not level:
+                        target, cast = self._total(r), "f64"
+                    closing.append(f"{pad}{target} = {cast}(u{r.out.number})")
             if level == depth:
                 break
-            n = self.axes[level][0]
             if level == depth - 1:  # the innermost
                 if blocked:
-                    lines.append(f"{pad}for j in range(0, {n}, {BLOCK}):")
+                    low, high = self._range(level)
+                    lines.append(f"{pad}for j in range({low}, {high}, {BLOCK}):")
                     pad += "    "
                     after.append([])
                 for r in reduces:
@@ -572,15 +638,17 @@ class LoopWriter:
                         )
                     else:
                         ending.append(f"{pad}{target} = r{r.out.number}")
-                rng = f"range(j, min(j + {BLOCK}, {n}))" if blocked else f"range({n})"
-                lines.append(f"{pad}for i{level} in {rng}:")
+                low, high = self._range(level)
+                if blocked:
+                    low, high = "j", f"min(j + {BLOCK}, {high})"
+                lines.append(f"{pad}for i{level} in {ranged(low, high)}:")
                 if blocked:
                     after[-1] = closing
                     after.append(ending)
                 else:
                     after.append(ending + closing)
             else:
-                lines.append(f"{pad}for i{level} in range({n}):")
+                lines.append(f"{pad}for i{level} in {ranged(*self._range(level))}:")
                 after.append(closing)
             pad += "    "
         lines += [pad + x for x in self._body(constant, start, flags, depth)]
@@ -588,6 +656,11 @@ class LoopWriter:
             ending = after.pop()
             lines += ending
         return lines, [p.address for p in self.places]
+
+    def _range(self, level: int) -> tuple[str, str]:
+        """Return where an axis of the nest begins and ends, for one of several threads if they share the loop."""
+        n = self.axes[level][0]
+        return (f"{n} * part // parts", f"{n} * (part + 1) // parts") if self.shared and not level else ("0", f"{n}")
 
     def _load(self, x: Slot) -> str:
         place = self.reading[x]
@@ -617,8 +690,9 @@ class LoopWriter:
         return f"{cast}({text})"
 
     def _constant(self, x: Slot) -> Any:
-        if x.source is not None and x.source[0] == "c" and not x.shape and x.root is x:
-            return self.source.lowered.constants[x.source[1]]
+        source = x.root.source
+        if source is not None and source[0] == "c" and not x.root.shape:
+            return self.source.lowered.constants[source[1]]
         return None
 
     def _body(self, constant: list[Slot], start: Any, flags: Any, depth: int) -> list[str]:
@@ -656,10 +730,14 @@ class LoopWriter:
         return lines
 
 
+def ranged(low: str, high: str) -> str:
+    return f"range({high})" if low == "0" else f"range({low}, {high})"
+
+
 def literal(data: Any, dtype: np.dtype) -> str:
     """Return a constant as text."""
     x = np.asarray(data).item()
-    if dtype == bool:
+    if dtype.kind == "b":
         return repr(bool(x))
     cast = CAST[dtype.name]
     if isinstance(x, float) and not math.isfinite(x):

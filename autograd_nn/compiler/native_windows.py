@@ -3,6 +3,9 @@
 Images are (batch, channels, height, width) in C order. Arrays are given by their addresses. Needs Numba.
 """
 
+# pyright: reportMissingImports=false, reportCallIssue=false, reportOptionalCall=false
+# (Numba is optional, and its decorators are not typed)
+
 from __future__ import annotations
 
 from typing import Any

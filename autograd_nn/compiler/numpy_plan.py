@@ -692,6 +692,10 @@ class NumpyPlan:
         total = f"{len(self.body)} calls of NumPy, {len(self.sizes)} buffers of {self.nbytes:,} bytes together"
         return "\n".join([total, *rows])
 
+    def fused(self) -> dict[Variable, str]:
+        """Return the names of the groups that results are computed in: there are none."""
+        return {}
+
     def profile(self, arguments: list[Any], states: list[Any], hosts: list[Any], *, repeat: int = 20) -> str:
         """Return a table of lines with their times, the slowest first."""
         lines = self.source.splitlines()

@@ -29,6 +29,25 @@ MISS = object()
 """What a quick call returns if anything is not as usual."""
 
 
+PLAIN: dict[str, Any] = {
+    "ndarray": np.ndarray,
+    "array": np.asarray,
+    "errstate": np.errstate,
+    "modes": modes,
+    "clock": clock,
+    "MISS": MISS,
+    "LOST": (ValueError, KeyError, AttributeError, IndexError),
+    "count": sys.getrefcount,
+    "call": call,
+    "chain": chain,
+    "deque": deque,
+    "repeat": repeat,
+    "setitem": operator.setitem,
+    "starmap": starmap,
+}
+"""What every source refers to."""
+
+
 class Names:
     """Objects that a source refers to, by name."""
 
@@ -81,14 +100,18 @@ def quick_call(recording: Any, leaves: Sequence[Any], op: Any, anchor: Any, lock
     arrays = all(type(x) in (np.ndarray, float, int) for x in leaves)
     if not arrays or recording.identities or recording.tests or recording.returned or not recording.plan.quick:
         return None
-    if len(recording.states) > MOST_STATES:
+    if len(recording.states) > MOST_STATES or recording.limited is not None:
         return None
     plan, writes = recording.plan, recording.writes
     names = Names(
-        ndarray=np.ndarray, modes=modes, MISS=MISS, count=sys.getrefcount, threads=recording.threads, lock=lock,
-        chain=chain, starmap=starmap, deque=deque, call=call, repeat=repeat, clock=clock, ended=ended, op=op,
-        LOST=(ValueError, KeyError, AttributeError, IndexError), parents=(anchor,), number=number, array=np.asarray, setitem=operator.setitem, errstate=np.errstate,
-    )  # fmt: skip
+        **PLAIN,
+        threads=recording.threads,
+        lock=lock,
+        op=op,
+        parents=(anchor,),
+        number=number,
+        ended=ended,
+    )
     conditions = ["modes.current is None"]
     for i, x in enumerate(leaves):
         conditions.append(f"type(a{i}) is {type(x).__name__}")

@@ -523,12 +523,16 @@ class Attributes:
         self.objects, self.name = objects, name
 
     def __call__(self) -> list[Any]:
-        """Return what it is now."""
-        return [getattr(x, self.name) for x in self.objects]
+        """Return what it is now: plain settings themselves, of other objects which they are."""
+        found = [getattr(x, self.name) for x in self.objects]
+        return [x if type(x) in PLAIN else id(x) for x in found]
 
     def conditions(self, name_of: Callable[[Any, str], str]) -> list[str]:
         """Return expressions that are true while each is the object that it is now."""
         return [f"{name_of(x, 'looked')}.{self.name} is {name_of(getattr(x, self.name), 'seen')}" for x in self.objects]
+
+
+PLAIN = (bool, int, float, str, tuple, type(None))
 
 
 class Settings:

@@ -38,6 +38,8 @@ NARROW = 4
 CHAINED = (CODE["add"], CODE["subtract"], CODE["mul"])
 LINK = 8
 """Groups of at most so many of these are links of a chain to the native loop."""
+WRITTEN_OUT = 500
+"""Arguments and states of the largest call that is written out as source."""
 LISTED = 200
 """Groups that a listing shows."""
 
@@ -56,7 +58,7 @@ POWERS = {
 SLOPES = {"leaky_relu": "negative_slope", "elu": "alpha"}
 """Ops with a number as an attribute, which becomes an operand."""
 STRANGE = 255
-EXACT_INTEGER = 2**53
+EXACT_INTEGER = 2**53 - 1
 
 Operands = tuple["Variable | float", ...]
 
@@ -86,7 +88,7 @@ def is_operand(v: Variable) -> bool:
     """The same, or a constant integer that is exact as a float."""
     if v.shape != ():
         return False
-    return v.dtype.char in "d?" or (v.kind == "constant" and type(v.data) is int and abs(v.data) <= EXACT_INTEGER)
+    return v.dtype.char in "d?" or (v.kind == "constant" and v.dtype.kind in "iu" and abs(value(v)) <= EXACT_INTEGER)
 
 
 def translated(instruction: Instruction) -> tuple[int, Operands] | None:
@@ -157,12 +159,16 @@ class TapePlan:
 
     Attributes:
         nbytes: of the tape, and of the numbers of a thread that runs it.
+        ignores: does it run functions of NumPy, whose warnings are to be ignored?
+        quick: may its call be written out, with a line for each argument and state?
+        contiguous: does it want arrays in order of memory?
+        direct: the assigned states that it writes itself: none.
+        sunk: the assigned states, by their place, that ufuncs write: none.
     """
 
     name = "tape"
-    quick = ignores = True
     contiguous = False
-    direct = ()
+    direct: tuple[int, ...] = ()
     sunk = frozenset[int]()
 
     def __init__(self, program: Program, *, native: bool | None = None) -> None:
@@ -170,6 +176,8 @@ class TapePlan:
         self.native = available() if native is None else native
         self._lay()
         self._sort()
+        self.ignores = not self.native or bool(self._strange)
+        self.quick = len(program.arguments) + len(program.states) <= WRITTEN_OUT
         self.nbytes = sum(x.nbytes for x in (self.codes, self.starts, self.operands)) + 8 * self.size
 
     # the layout
@@ -301,6 +309,10 @@ class TapePlan:
     def instance(self) -> Callable[..., Any]:
         """Return the plan with numbers of its own: a function of arguments, states and hosts."""
         return Tape(self).run
+
+    def fused(self) -> dict[Variable, str]:
+        """Return the names of the groups that results are computed in: there are none."""
+        return {}
 
     def profile(self, arguments: list[Any], states: list[Any], hosts: list[Any], *, repeat: int = 20) -> str:
         """Return a table of ops with their times, the slowest first."""

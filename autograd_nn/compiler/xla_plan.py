@@ -98,6 +98,10 @@ class XlaPlan:
         writes = [mesh.of_parameter(v.shape) if i in self._resident else whole for i, v in self.program.writes]
         return jax.jit(self._trace, out_shardings=(whole, writes, whole, whole))
 
+    def fused(self) -> dict[Variable, str]:
+        """Return the names of the groups that results are computed in: there are none."""
+        return {}
+
     def instance(self) -> Callable[..., Any]:
         """Return the plan as a function of arguments, states and hosts."""
         jax, mesh, compiled, program = package(), self.mesh, self._compiled(), self.program

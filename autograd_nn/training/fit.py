@@ -91,9 +91,9 @@ def fit(
         compile: True to compile the whole step, forward, backward and update, see `autograd_nn.compile`; "auto" to do
             so where model, loss and optimizer are the library's own, whose steps are known to be the same from call to
             call; `history.environment` says what was chosen. The first two steps are not compiled.
-        backend: compile the step for this back end: "numpy", or "xla", through JAX, on the CPU, GPU or TPU that it
-            finds. There weights and the state of the optimizer stay between steps; whoever looks at them has them
-            fetched.
+        backend: compile the step for this back end, see `autograd_nn.compile`. With "xla" it runs through JAX, on the
+            CPU, GPU or TPU that it finds; weights and the state of the optimizer stay there between steps, and whoever
+            looks at them has them fetched.
         mesh: the devices over which the rows of each batch are divided: True for all, of all processes of the job; a
             number of them; or a `cluster.Mesh`. The back end is "xla", and every step is compiled. With several
             processes each runs the same call on the same data; the first one writes checkpoints.
