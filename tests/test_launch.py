@@ -179,6 +179,23 @@ def test_when_one_fails_the_others_are_stopped(tmp_path, capfd, last, status, sa
     assert says in error and "resume=True" in error
 
 
+def test_ctrl_c_stops_all(tmp_path):
+    path = script(tmp_path, "import os, time; print(os.getpid()); time.sleep(60)")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "autograd_nn.launch", "-n", "2", path],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        pids = [int(process.stdout.readline().split()[1]) for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(STOPS_WITHIN) == 130
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
 def test_wrong_arguments(capsys):
     for arguments, says in ((["-n", "0", __file__], "at least 1"), (["-n", "2", "nowhere.py"], "no script nowhere.py")):
         with pytest.raises(SystemExit):

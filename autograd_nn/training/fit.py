@@ -105,6 +105,8 @@ def fit(
     Raises:
         TypeError, ValueError: if something does not fit together: see the message. Weights that were learnt up to then
             stay in the model.
+        ImportError, cluster.MeshError: if JAX is missing, devices or the batch do not suit, or a process of the job
+            has ended.
 
     >>> from autograd_nn import nn, optim
     >>> x = np.linspace(-1, 1, 32)[:, None]
