@@ -308,6 +308,8 @@ class Run:
             if batch.weight is not None and not batch.weight.any():  # its rows are left out
                 state.batch += 1
                 continue
+            if self.mesh is not None and not state.step:
+                self.mesh.check_batch(batch.rows)
             self.before = [self.snapshot(leaf) for leaf in leaves]
             self.in_step = True
             try:
