@@ -28,7 +28,7 @@ from .native_plan import NativePlan, fits_native
 from .numpy_plan import NumpyPlan
 from .passes import simplify
 from .program import Instruction, Program
-from .quick import MISS, quick_call
+from .quick import FAILED, MISS, quick_call
 from .recorder import Recorded, RecordedArray, Recorder
 from .tape import TapePlan, fits_tape
 from .xla_plan import XlaPlan
@@ -113,8 +113,8 @@ class Compiled:
         static: names of arguments that are fixed when it is recorded.
         backend: see `compile`.
         accepts: looks at the computed results, and decides whether what the function assigns is assigned.
-        mesh: of the back end "xla": the devices over which the rows of all arguments are divided.
         threads: see `compile`.
+        mesh: of the back end "xla": the devices over which the rows of all arguments are divided.
     """
 
     def __init__(
@@ -124,8 +124,8 @@ class Compiled:
         static: str | Sequence[str] = (),
         backend: str = "auto",
         accepts: Callable[[Sequence[Any]], bool] | None = None,
-        mesh: Mesh | None = None,
         threads: int | None = None,
+        mesh: Mesh | None = None,
     ) -> None:
         if not callable(f):
             raise TypeError(f"compile wanted a function, got {type(f).__name__}: write compile(f), not compile(f(x)).")
@@ -151,6 +151,8 @@ class Compiled:
         last = self._last
         if last is not None and last.quick is not None and not kwargs:
             result = last.quick(args)
+            if result is FAILED:
+                return last.fall_back(self.function, args, kwargs)
             if result is not MISS:
                 return result
             last.missed()
@@ -569,9 +571,9 @@ class Recording:
         self.values = any(isinstance(leaves[i], Node) for i in self.positions)
         self.writes = bool(program.writes or self.commits or self.zeroed)
         self.plan = plan_of(program, compiled.backend, compiled.threads or 1)
+        self.limited = blas_limits(program, compiled.threads)
         if isinstance(self.plan, XlaPlan):
             self.states = self.plan.settle(self.states, compiled.mesh)
-        self.limited = blas_limits(program, compiled.threads)
         self.fallbacks = 0
         self.failure = ""
         self.accepts = compiled.accepts
@@ -610,6 +612,14 @@ class Recording:
                 found = self._run(leaves)
         if found is not FAILED:
             return found
+        return self.fall_back(function, args, kwargs)
+
+    def failed(self, error: Exception) -> None:
+        """Take note of why the plan could not be run."""
+        self.failure = f"{type(error).__name__}: {error}"
+
+    def fall_back(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Call the function itself, after the plan failed; it explains why, if it fails, too."""
         self.fallbacks += 1
         result = function(*args, **kwargs)
         if self.failure and self.fallbacks == 1:
@@ -651,7 +661,7 @@ class Recording:
         except MeshError:  # the other processes would wait for this one
             raise
         except Exception as error:  # noqa: BLE001  (what an op has to say, it says better in the function itself)
-            self.failure = f"{type(error).__name__}: {error}"
+            self.failed(error)
             return FAILED
         if checked and not all(np.all(test(x)) for test, x in zip(self.tests, checked, strict=True)):
             return FAILED
@@ -669,6 +679,8 @@ class Recording:
         if direct and self.plan.direct:
             before, after = direct
             into = [self._into(states[i], references[i]) for i in self.plan.direct]
+            new = [(x, states[i]) for i, x in zip(self.plan.direct, into, strict=True) if x is not states[i]]
+            calls += [(operator.setitem, x, ..., old) for x, old in new]  # a plan reads the old elements there
             calls.append((*before, *into, *after))
             for i, x in zip(self.plan.direct, into, strict=True):
                 state = self.states[i]
@@ -741,7 +753,6 @@ class Drawn:
         return self.data
 
 
-FAILED = object()
 COMPUTED = object()
 
 

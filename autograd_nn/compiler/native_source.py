@@ -79,6 +79,7 @@ class NativeSource:
         self.results: dict[Slot, int] = {}  # numbers that are returned or assigned, by their place
         self._given: dict[tuple[str, int], Slot] = {}
         self._scalars = 0
+        self._committing = False
         self._pool = Pool()
         self._buffer: dict[Slot, int] = {}
         self._kernels: dict[str, str] = {}
@@ -199,6 +200,8 @@ class NativeSource:
                     self.numbers[x.source] = (self._number(), x.dtype.kind in "biu")
                 at, whole = self.numbers[x.source]
                 return ("number", at), f"w + {8 * at}", "int64" if whole else "float64"
+            if kind == "s" and self._committing and i in self.targets:
+                return (kind, i), f"t{i}", x.dtype.name  # read and written by one pointer: loops are vectorized
             self._given.setdefault(x.source, x)
             return (kind, i), f"{kind}{i}", x.dtype.name
         number = self._buffer[x]
@@ -261,6 +264,7 @@ class NativeSource:
             elif isinstance(item, (Loop, Call)):
                 if item.final and self.separate and self.committing is None:
                     self.committing = len(phases)
+                    self._committing = True
                     phases.append([])
                 elif (fresh or self.apart) and self.committing is None:
                     fresh = False
@@ -284,6 +288,7 @@ class NativeSource:
                         f"for i0 in range({{n{number}}}):",
                         "    p0[i0] = -1",
                     ]
+        self._committing = False
         for v in self.program.wanted():
             x = self.lowered.slots.get(v)
             if x is not None:
