@@ -548,7 +548,6 @@ class Recording:
         self.outputs = [Output(type(y) is Recorded, y.requires_grad, isinstance(y._data, np.generic)) for y in computed]
         self.graph = Graph.of(*computed, *recorder.assigned.values()) if compiled._drawing else None
         self.guards = recorder.guards
-        self.tests = [test for test, _ in recorder.checks]
         self.commits = recorder.commits
         self.zeroed = [recorder.originals.get(n, n) for n in recorder.zeroed if n.serial <= recorder.start]
         program = Program(
@@ -557,7 +556,7 @@ class Recording:
             [host.node for host in recorder.hosts],
             list[Node](computed),
             [(number[state], node) for state, node in recorder.assigned.items()],
-            [node for _, node in recorder.checks],
+            recorder.checks,
         )
         for state in self.states:
             state.forget()
@@ -663,7 +662,7 @@ class Recording:
         except Exception as error:  # noqa: BLE001  (what an op has to say, it says better in the function itself)
             self.failed(error)
             return FAILED
-        if checked and not all(np.all(test(x)) for test, x in zip(self.tests, checked, strict=True)):
+        if not all(checked):
             return FAILED
         if self.writes and (self.accepts is None or self.accepts(results)):
             self._commit(states, references, assigned, direct)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from .native_library import apart, at, gemm
+from .native_library import apart, at, gemm, maximum, select
 
 __all__ = ["WINDOWS"]
 
@@ -179,9 +179,10 @@ def made(dtype: str, letter: str) -> dict[str, Any]:
     def unpool_max_22(g, x, out, n, h, w):
         """The same for windows of 2 by 2 that do not overlap and cover everything."""
         apart()
-        p = at(x, dtype, 0, 0, 1)
-        r = at(g, dtype, 0, 0, 1)
-        o = at(out, dtype, 0, 0, 1)
+        p = at(x, dtype, 0, 0, 3)
+        r = at(g, dtype, 0, 1, 3)
+        o = at(out, dtype, 0, 2, 3)
+        one, zero = real(1), real(0)
         half = w // 2
         for i in range(n * (h // 2)):
             upper = 2 * i * w
@@ -191,15 +192,12 @@ def made(dtype: str, letter: str) -> dict[str, Any]:
                 b = p[upper + 2 * ox + 1]
                 c = p[lower + 2 * ox]
                 d = p[lower + 2 * ox + 1]
-                ab = a if a > b else b
-                cd = c if c > d else d
-                best = ab if ab > cd else cd
-                best = best if (a == a and b == b and c == c and d == d) else real(np.nan)
-                in_a = real(1) if a == best else real(0)
-                in_b = real(1) if b == best else real(0)
-                in_c = real(1) if c == best else real(0)
-                in_d = real(1) if d == best else real(0)
-                share = r[i * half + ox] / (in_a + in_b + in_c + in_d)
+                best = maximum(maximum(a, b), maximum(c, d))
+                in_a = select(a == best, one, zero)
+                in_b = select(b == best, one, zero)
+                in_c = select(c == best, one, zero)
+                in_d = select(d == best, one, zero)
+                share = r[i * half + ox] / ((in_a + in_b) + (in_c + in_d))
                 o[upper + 2 * ox] = in_a * share
                 o[upper + 2 * ox + 1] = in_b * share
                 o[lower + 2 * ox] = in_c * share

@@ -101,7 +101,7 @@ def quick_call(recording: Any, leaves: Sequence[Any], op: Any, anchor: Any, lock
     None if arguments are nested or Values, or results are.
     """
     arrays = all(type(x) in (np.ndarray, float, int) for x in leaves)
-    if not arrays or recording.identities or recording.tests or recording.returned or not recording.plan.quick:
+    if not arrays or recording.identities or recording.returned or not recording.plan.quick:
         return None
     if len(recording.states) > MOST_STATES or recording.limited is not None:
         return None
@@ -148,10 +148,11 @@ def quick_call(recording: Any, leaves: Sequence[Any], op: Any, anchor: Any, lock
     reads = "".join(f"s{i}, " for i in range(len(states)))
     body += [
         "try:",
-        f"    results, assigned, _, *direct = run(({given}), ({reads}), ({hosts}))",
+        f"    results, assigned, checked, *direct = run(({given}), ({reads}), ({hosts}))",
         "except Exception as error:",
         "    failed(error)",
         "    return FAILED",
+        *(["if not all(checked):", "    return FAILED"] if recording.plan.program.checks else []),
     ]
     if writes:
         body += commit_lines(recording, names, states)
