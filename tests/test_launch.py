@@ -179,6 +179,23 @@ def test_when_one_fails_the_others_are_stopped(tmp_path, capfd, last, status, sa
     assert says in error and "resume=True" in error
 
 
+def test_ctrl_c_stops_all(tmp_path):
+    path = script(tmp_path, "import os, time; print(os.getpid()); time.sleep(60)")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "autograd_nn.launch", "-n", "2", path],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        pids = [int(process.stdout.readline().split()[1]) for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(STOPS_WITHIN) == 130
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
 def test_wrong_arguments(capsys):
     for arguments, says in ((["-n", "0", __file__], "at least 1"), (["-n", "2", "nowhere.py"], "no script nowhere.py")):
         with pytest.raises(SystemExit):
@@ -266,3 +283,33 @@ class TestWithJax:
         status, output, _, found = job(2, networks=["mlp"], differs=what)
         assert status != 0 and not found
         assert f"the 2 processes do not run the same: {says} differ. Start the same script" in output
+
+    @pytest.mark.parametrize("launcher", ["slurm", "open mpi"])
+    def test_the_same_script_finds_the_others_in_the_environment_of_other_launchers(self, tmp_path, launcher):
+        """What `srun` and `mpirun` set; neither is started."""
+        path, job = tmp_path / "job.py", os.getpid()
+        path.write_text(
+            "import numpy as np\n"
+            "from autograd_nn import nn\n"
+            "from autograd_nn.training import fit\n"
+            "x, y = np.ones((4, 2)), np.arange(4) % 2\n"
+            "history = fit(nn.MLP([2, 2], rng=0), (x, y), 'cross_entropy', epochs=1, progress=False, mesh=True)\n"
+            "print(history.environment['mesh'], history['loss'][-1])\n"
+        )
+        processes = []
+        for rank in range(2):
+            known = {
+                "slurm": {
+                    "SLURM_JOB_ID": f"{job}", "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2",
+                    "SLURM_PROCID": f"{rank}", "SLURM_LOCALID": f"{rank}",
+                },
+                "open mpi": {
+                    "OMPI_MCA_orte_hnp_uri": f"{job * 4096 % 2**31}.0;tcp://127.0.0.1:34911",
+                    "OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": f"{rank}",
+                    "OMPI_COMM_WORLD_LOCAL_RANK": f"{rank}",
+                },
+            }[launcher]  # fmt: skip
+            command = [sys.executable, str(path)]
+            processes.append(subprocess.Popen(command, env=environment(**known), stdout=subprocess.PIPE, text=True))
+        found = [process.communicate(timeout=90)[0].splitlines()[-1] for process in processes]
+        assert found[0] == found[1] and found[0].startswith("Mesh(2 × cpu, batch 2, model 1, 2 processes)")

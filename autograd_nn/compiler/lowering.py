@@ -66,7 +66,7 @@ class Lowered:
 
     def _given(self, v: Variable, source: tuple[str, int] | None) -> None:
         shape: Any = v.shape
-        ok = shape is not None and v.dtype.name in DTYPES and v.dtype.isnative and 0 not in shape
+        ok = v.shape is not None and v.dtype.name in DTYPES and v.dtype.isnative and 0 not in shape
         self.slots[v] = self.schedule.slot(shape, v.dtype, weak=v.python, source=source) if ok else None
 
     def _updates(self, early: set[Instruction]) -> set[Instruction]:
@@ -290,10 +290,9 @@ def sums_of_products(program: Program) -> tuple[dict[Instruction, Any], set[Inst
             continue
         products, others = [], []
         for v in terms(root, uses):
-            inner: Any = v.source if v.kind == "result" else None
-            fits = inner is not None and inner.op.name == "matmul" and len(uses[v]) == 1
-            if fits and all(len(x.shape) == 2 and 0 not in x.shape and x.dtype == v.dtype for x in inner.args):
-                products.append(inner)
+            product = v.kind == "result" and v.source.op.name == "matmul" and len(uses[v]) == 1
+            if product and all(len(x.shape) == 2 and 0 not in x.shape and x.dtype == v.dtype for x in v.source.args):
+                products.append(v.source)
             else:
                 others.append(v)
         plain = all(v.shape == root.out.shape and v.dtype == root.out.dtype for v in others)

@@ -271,7 +271,7 @@ class NativeSource:
                     self.steps.append(len(phases))
                     phases.append([])
                 writer = LoopWriter(self, item) if isinstance(item, Loop) else None
-                lines, addresses = self._call(item) if isinstance(item, Call) else writer.write()
+                lines, addresses = self._call(item) if writer is None else writer.write()
                 if writer is not None and writer.shared and phases[-1]:
                     self.steps.append(len(phases))
                     phases.append([])
@@ -426,7 +426,7 @@ class NativeSource:
 
     # items
 
-    def _call(self, item: Call) -> tuple[list[str], list[str]]:
+    def _call(self, item: Any) -> tuple[list[str], list[str]]:
         addresses = []
         for x in (*item.reads(), *item.writes()):
             _, where, _ = self._key(x.root)

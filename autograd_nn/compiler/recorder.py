@@ -366,7 +366,7 @@ class Recorder:
 
     def require(self, test: Callable[[Any], Any], x: Node) -> bool:
         """Is a condition on data true? It has to be at each call: it is computed there, with everything else."""
-        verdict = np.all(test(self.now(x)))
+        verdict: Any = np.all(test(self.now(x)))
         holds = bool(verdict._data)
         if holds:
             self.checks.append(verdict)

@@ -124,7 +124,7 @@ class XlaPlan:
                         raise
                     raise lost(
                         f"a step on {mesh} failed, most likely since another process has ended: "
-                        f"{str(error).splitlines()[0]:.300} Start the job again with resume=True: it goes on from its "
+                        f"{str(error).splitlines()[0]:.300}. Start the job again with resume=True: it goes on from its "
                         "last checkpoint."
                     ) from error
             if holds is not None and not fetched(holds):

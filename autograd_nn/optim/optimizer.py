@@ -255,7 +255,7 @@ class Optimizer:
         def rate(i: int) -> float:
             own = self.groups[i]._learning_rate
             now = self._learning_rate if own is None else own
-            return now if type(now) is float else self.learning_rates(self.steps + 1 + done)[i]
+            return now if isinstance(now, float) else self.learning_rates(self.steps + 1 + done)[i]
 
         rates = [recorder.host(lambda i=i: rate(i), pure=True) for i in range(len(self.groups))]
         ahead = {i: recorder.steps_of((id(self), i)) for i in moved}  # steps taken with it earlier in this function

@@ -105,6 +105,8 @@ def fit(
     Raises:
         TypeError, ValueError: if something does not fit together: see the message. Weights that were learnt up to then
             stay in the model.
+        ImportError, cluster.MeshError: if JAX is missing, devices or the batch do not suit, or a process of the job
+            has ended.
 
     >>> from autograd_nn import nn, optim
     >>> x = np.linspace(-1, 1, 32)[:, None]
@@ -306,6 +308,8 @@ class Run:
             if batch.weight is not None and not batch.weight.any():  # its rows are left out
                 state.batch += 1
                 continue
+            if self.mesh is not None and not state.step:
+                self.mesh.check_batch(batch.rows)
             self.before = [self.snapshot(leaf) for leaf in leaves]
             self.in_step = True
             try:

@@ -183,6 +183,10 @@ class TestWithJax:
             mesh.check_batch(3)
         with pytest.raises(MeshError, match="batch_size=16 or 8"):
             fit(nn.MLP([2, 2], rng=0), (np.zeros((40, 2)), np.zeros(40, int)), "mse", batch_size=10, mesh=mesh)
+        x, y = np.zeros((36, 2)), np.zeros(36, int)
+        for data in ((x, y), [(x[:12], y[:12]), (x, y)]):  # all rows at once; and batches of one's own
+            with pytest.raises(MeshError, match="does not divide over 8 devices"):
+                fit(nn.MLP([2, 2], rng=0), data, "cross_entropy", batch_size=None, mesh=mesh, progress=False)
 
     def test_rows_parameters_and_the_rest(self):
         mesh = Mesh(1, large=10)
