@@ -26,7 +26,7 @@ from .native_plan import NativePlan, fits_native
 from .numpy_plan import NumpyPlan
 from .passes import simplify
 from .program import Program
-from .quick import MISS, quick_call
+from .quick import MISS, Names, quick_call
 from .recorder import Recorded, RecordedArray, Recorder
 from .tape import TapePlan, fits_tape
 from .xla_plan import XlaPlan
@@ -123,6 +123,7 @@ class Compiled:
         self._recordings: dict[Any, list[Recording]] = {}
         self._lock = threading.RLock()
         self._last: Recording | None = None
+        self._names = Names()
         self._count = 0
         self._drawing = False
         functools.update_wrapper(self, f, updated=())
@@ -134,7 +135,6 @@ class Compiled:
             result = last.quick(args)
             if result is not MISS:
                 return result
-            last.missed()
         current = modes.current
         if current is not None and (current.trace or current.observer is not None or current.recorder is not None):
             return self.function(*args, **kwargs)
@@ -146,10 +146,16 @@ class Compiled:
             if recording.fits(leaves):
                 found = recording
                 break
-        if found is not self._last or found is None:
+        if found is not last or found is None:
             found = self._use(found, key) or self._record(args, kwargs, leaves, key)
+            if found.quick is not None and not kwargs:  # the turn of a batch of another size
+                result = found.quick(args)
+                if result is not MISS:
+                    return result
+        if found.quick is not None:
+            self._missed()
         result = found.run(leaves, self.function, args, kwargs)
-        if found.quick is None and found.quickens and not kwargs and not self.static:
+        if found.quick is None and found.quickens and modes.current is None and not kwargs and not self.static:
             if len(leaves) == len(args) and all(map(operator.is_, leaves, args)):  # nothing is nested
                 found.quicken(leaves)
         return result
@@ -238,10 +244,19 @@ class Compiled:
             stacklevel=4,
         )
 
+    def _missed(self) -> None:
+        """Take note that something is not as in the call before: calls are written out anew."""
+        with self._lock:
+            for of_key in self._recordings.values():
+                for recording in of_key:
+                    recording.quick = None
+            self._names.clear()  # and with it what they hold
+
     def clear(self) -> None:
         """Forget all recordings."""
         with self._lock:
             self._recordings, self._last, self._count = {}, None, 0
+            self._names.clear()
 
     def __len__(self) -> int:
         """Return the number of recordings."""
@@ -524,17 +539,14 @@ class Recording:
         self.threads = threading.local()
         self.quick: Callable[..., Any] | None = None
         self.quickens = QUICKENS
+        self.names = compiled._names
 
     def quicken(self, leaves: list[Any]) -> None:
         """Write out the call, as it was this time."""
         self.quickens -= 1
-        self.quick = quick_call(self, leaves, ENDED, ANCHOR, writing)
+        self.quick = quick_call(self, self.names, leaves, ENDED, ANCHOR, writing)
         if self.quick is None:
             self.quickens = 0
-
-    def missed(self) -> None:
-        """Take note of a call that was not as the one before."""
-        self.quick = None  # and with it what it holds
 
     def fits(self, leaves: list[Any]) -> bool:
         """Is everything that was looked at while recording still the same?"""
@@ -569,7 +581,9 @@ class Recording:
         if self.values:
             leaves = [x._data if isinstance(x, Node) else x for x in leaves]
         states = [state.read() for state in self.states]
-        references = count_references(states) if self.writes else ()
+        references: Sequence[int] = count_references(states) if self.writes else ()
+        if self.names:  # written-out calls hold arrays, too
+            references = [n - (x in self.names) for n, x in zip(references, states, strict=False)]
         reads = states
         if self.plan.contiguous:
             reads = [np.require(x, requirements=["C", "A"]) if type(x) is np.ndarray else x for x in states]

@@ -34,7 +34,7 @@ from .history import History, environment
 from .metric import Metric, Tally, measured, metrics_of, plain, predicting
 from .objective import Objective, check_loss
 from .progress import Progress
-from .step import CompiledStep, all_ours
+from .step import CompiledStep, Snapshot, all_ours
 
 __all__ = ["fit"]
 
@@ -166,7 +166,8 @@ class Run:
         self.leaves = [*parameters, *model.buffers()]
         self.others = not set(parameters) <= set(self.optimizer.parameters)  # some are not trained
         self.good: list[Any] | None = None  # the last weights whose loss was finite
-        self.before = [leaf._data for leaf in self.leaves]
+        self.before: list[Any] | None = [leaf._data for leaf in self.leaves]  # None: there is nothing to take back
+        self.snapshot = Snapshot(self.leaves)
         self.in_step = False
         self.state = State(model, self.optimizer, self.objective, int(epochs))
         self.state._save = self.save
@@ -178,7 +179,10 @@ class Run:
         )
         self.state.history.environment = environment()
         if self.backend is not None:
-            self.state.history.environment["backend"] = f"compiled: {self.backend.replace('auto', 'numpy')}"
+            self.state.history.environment["backend"] = f"compiled: {self.backend}"
+        self.in_place = self.backend != "xla"  # whose steps put new arrays in the place of the old ones
+        self.unnamed = self.backend == "auto"  # is it to be seen yet what "auto" picks?
+        self.resumed_from: str | None = None
         self.strays: set[Any] | None = None  # leaves that want a gradient and that nobody trains
         self.watching = True
         self.tally = Tally(self.metrics)
@@ -266,16 +270,27 @@ class Run:
             after_step.append(report.step)
         zero_grad = both(optimizer.zero_grad, self.model.zero_grad) if self.others else optimizer.zero_grad
         if self.backend is not None and self.compiled is None:
-            self.compiled = CompiledStep(objective, optimizer, zero_grad, self.backend, gradients=bool(after_step))
+            self.compiled = CompiledStep(
+                objective,
+                optimizer,
+                zero_grad,
+                self.backend,
+                gradients=bool(after_step),
+                predictions=bool(self.metrics),
+                keep=self.keep if self.in_place else None,
+            )
         for batch in batches:
             if batch.weight is not None and not batch.weight.any():  # its rows are left out
                 state.batch += 1
                 continue
-            self.before = [leaf._data for leaf in leaves]
+            by_plan = self.compiled is not None and state.step >= EAGER_STEPS
+            self.before = None if by_plan and self.in_place else [leaf._data for leaf in leaves]
             self.in_step = True
             try:
-                if self.compiled is not None and state.step >= EAGER_STEPS:
+                if by_plan:
                     prediction, number = self.compiled(batch)
+                    if self.unnamed:
+                        self.name_backend()
                 else:
                     prediction, number = self.eager_step(batch, zero_grad)
                 if not math.isfinite(number):
@@ -300,6 +315,20 @@ class Run:
                 return
         if not state.batch:
             raise ValueError("data gave no batches in this epoch.")
+
+    def keep(self) -> None:
+        """Keep the weights, whose loss is finite, before a compiled step moves them in their own arrays."""
+        self.before = self.snapshot.take()
+
+    def name_backend(self) -> None:
+        """Write down which back end "auto" has picked."""
+        plan = self.compiled.plan if self.compiled is not None else None
+        if plan is None:
+            return
+        self.unnamed = False
+        self.state.history.environment["backend"] = f"compiled: {plan}"
+        if self.resumed_from not in (None, f"compiled: {plan}", "compiled: auto"):
+            self.warn_of_changes([f"environment: backend wanted {self.resumed_from!r}, got 'compiled: {plan}'"])
 
     def eager_step(self, batch: Batch, zero_grad: Callable[[], None]) -> tuple[Any, float]:
         """Take one step, unless the loss is not finite; returns prediction and loss."""
@@ -376,7 +405,9 @@ class Run:
             )
         self.state.stopping = f"not finite: {what}. {advice}"
 
-    def take_back(self, arrays: list[Any]) -> None:
+    def take_back(self, arrays: list[Any] | None) -> None:
+        if arrays is None:  # nothing has changed
+            return
         for leaf, array in zip(self.leaves, arrays, strict=True):
             if leaf._data is not array:
                 leaf.assign(array)
@@ -514,13 +545,20 @@ class Run:
                 f"{os.fspath(path)} does not fit this run; make model, optimizer and data in the same way:\n{lines}"
             )
         self.before = [leaf._data for leaf in self.leaves]
-        if changed := differences("environment", saved["environment"], self.state.history.environment):
-            warnings.warn(
-                "resumed under other conditions, so the last bits may differ from those of one run: "
-                + "; ".join(changed),
-                TrainingWarning,
-                stacklevel=4,
-            )
+        came, now = saved["environment"], self.state.history.environment
+        ran = str(came.get("backend")) if isinstance(came, dict) else ""
+        if ran.startswith("compiled") and (self.unnamed or ran == "compiled: auto"):  # compared when both are known
+            self.resumed_from, came = ran, {**came, "backend": now["backend"]}
+        if changed := differences("environment", came, now):
+            self.warn_of_changes(changed)
+
+    def warn_of_changes(self, changed: list[str]) -> None:
+        """Warn of what is no longer as it was in the run that is resumed."""
+        warnings.warn(
+            "resumed under other conditions, so the last bits may differ from those of one run: " + "; ".join(changed),
+            TrainingWarning,
+            stacklevel=5,
+        )
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Take everything but optimizer and data from a checkpoint."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import operator
+from collections import deque
+from collections.abc import Callable, Iterable
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 
 from ..compiler import Compiled
+from ..graph import Node, modes
 from ..nn import Module
 from ..optim import Optimizer
 from .feed import Batch
 from .objective import Objective
 
-__all__ = ["CompiledStep", "all_ours"]
+__all__ = ["CompiledStep", "Snapshot", "all_ours"]
 
 
 class CompiledStep:
@@ -26,6 +30,8 @@ class CompiledStep:
         zero_grad: forgets the gradients.
         backend: see `autograd_nn.compile`.
         gradients: leave them on the parameters, for callbacks that look at them?
+        predictions: return them? What nobody looks at need not be kept.
+        keep: is called when the loss is known to be finite, just before anything is assigned.
     """
 
     def __init__(
@@ -36,26 +42,78 @@ class CompiledStep:
         backend: str = "auto",
         *,
         gradients: bool = False,
+        predictions: bool = True,
+        keep: Callable[[], None] | None = None,
     ) -> None:
         self._parameters = optimizer.parameters if gradients else ()
 
-        def step(x: Any, y: Any, weight: Any) -> Any:
+        def step(x: Any, y: Any, weight: Any = None) -> Any:
             zero_grad()
             prediction, loss = objective(Batch(x, y, weight, 0))
-            loss.backward()
-            optimizer.step()
-            return loss, prediction, [p.grad for p in self._parameters]
+            current = modes.current
+            called = current is None or current.recorder is None  # as it is, to explain why the plan failed
+            if not called or accepts((loss._data,)):
+                loss.backward()
+                optimizer.step()
+            if not predictions and not self._parameters:
+                return loss
+            return loss, prediction if predictions else None, [p.grad for p in self._parameters]
 
-        self.compiled = Compiled(step, backend=backend, accepts=lambda results: math.isfinite(results[0]))
+        def accepts(results: Any) -> bool:
+            if not math.isfinite(results[0]):
+                return False
+            if keep is not None:
+                keep()
+            return True
+
+        self._alone = not predictions and not self._parameters
+        self.compiled = Compiled(step, backend=backend, accepts=accepts)
+
+    @property
+    def plan(self) -> str | None:
+        """Name of the back end whose plan ran last; None before."""
+        return self.compiled.plan().name if len(self.compiled) else None
 
     def __call__(self, batch: Batch) -> tuple[Any, float]:
         """Return prediction and loss."""
-        loss, prediction, gradients = self.compiled(batch.x, batch.y, batch.weight)
-        number = loss.item()
+        if batch.weight is None:
+            found = self.compiled(batch.x, batch.y)
+        else:
+            found = self.compiled(batch.x, batch.y, batch.weight)
+        if self._alone:
+            return None, float(found._data)
+        loss, prediction, gradients = found
+        number = float(loss._data)
         if math.isfinite(number):
             for p, g in zip(self._parameters, gradients, strict=True):
-                p.grad = None if g is None else np.asarray(g.data if hasattr(g, "data") else g)
+                p.grad = None if g is None else np.asarray(g.data if isinstance(g, Node) else g)
         return prediction, number
+
+
+class Snapshot:
+    """The data of leaves at some time, in memory of its own that is used again at the next time.
+
+    Args:
+        leaves: parameters and buffers.
+    """
+
+    def __init__(self, leaves: Iterable[Any]) -> None:
+        self.leaves = list(leaves)
+        self.data: list[Any] = [None] * len(self.leaves)
+
+    def take(self) -> list[Any]:
+        """Return the data as they are now; what was returned the last time is overwritten, at once for all."""
+        now = [leaf._data for leaf in self.leaves]
+        if all(map(alike, now, self.data)):
+            deque(map(operator.setitem, self.data, repeat(...), now), 0)  # no signal is looked at in between
+        else:
+            self.data = [np.array(x) if isinstance(x, np.ndarray) else x for x in now]
+        return self.data
+
+
+def alike(x: Any, kept: Any) -> bool:
+    """Does an array fit into the memory of another one?"""
+    return type(x) is np.ndarray is type(kept) and x.shape == kept.shape and x.dtype is kept.dtype
 
 
 def all_ours(model: Module, objective: Objective, optimizer: Optimizer) -> bool:
