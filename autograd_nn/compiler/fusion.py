@@ -55,6 +55,8 @@ class Slot:
         )
         self.view: np.ndarray = np.empty(shape, dtype) if view is None else view
         self.root = self if root is None else root
+        if root is not None and not within(self.view, root.view):
+            raise ValueError("a view wanted an array in the memory of its root")
 
     @property
     def offset(self) -> int:
@@ -75,6 +77,15 @@ class Slot:
 
     def __repr__(self) -> str:
         return f"x{self.number}"
+
+
+def within(x: Any, whole: np.ndarray) -> bool:
+    """Does an array lie in the memory of another one?"""
+    if not isinstance(x, np.ndarray):
+        return False
+    low, high = np.lib.array_utils.byte_bounds(x)
+    first, last = np.lib.array_utils.byte_bounds(whole)
+    return first <= low and high <= last
 
 
 def address(x: np.ndarray) -> int:

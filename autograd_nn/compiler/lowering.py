@@ -85,11 +85,22 @@ class Lowered:
         """Return the slot of a variable."""
         if v not in self.slots:
             if v.kind == "constant":
-                self.constants.append(v.data)
-                self._given(v, ("c", len(self.constants) - 1))
+                self._constant(v)
             else:
                 self.slots[v] = None
         return self.slots[v]
+
+    def _constant(self, v: Variable) -> None:
+        """Give a constant a slot; if all its elements are equal it is a single number."""
+        self.constants.append(v.data)
+        source = ("c", len(self.constants) - 1)
+        data = np.asarray(v.data)
+        if data.ndim and data.size and data.dtype.name in DTYPES and (data == data.flat[0]).all():
+            self.constants[-1] = data.reshape(-1)[:1].reshape(())
+            number = self.schedule.slot((), data.dtype, source=source)
+            self.slots[v] = self.view(number, np.broadcast_to(number.view, data.shape))
+        else:
+            self._given(v, source)
 
     def _lower(self, instruction: Instruction) -> None:
         op, v = instruction.op, instruction.out
@@ -210,6 +221,16 @@ class Lowered:
         x, transposed_x, step_x = self.matrix(x)
         y, transposed_y, step_y = self.matrix(y)
         letter = "s" if out.dtype == np.float32 else "d"
+        if n == 1 and y.view.flags.c_contiguous or m == 1 and x.view.flags.c_contiguous:
+            self.schedule.add(
+                Call(
+                    [vector_product(letter, m, k, n, transposed_x, step_x, transposed_y, step_y)],
+                    [x, y],
+                    [out],
+                    self.note,
+                )
+            )
+            return
         line = (
             f'gemm("{letter}", "{transposed_y}", "{transposed_x}", {n}, {m}, {k}, {{1}}, {step_y}, {{0}}, {step_x}, '
             f"0.0, {{2}}, {max(n, 1)})"
@@ -285,6 +306,15 @@ def inner_sums(root: Instruction, uses: dict[Variable, list[Any]]) -> list[Instr
             found.append(inner)
             waiting += inner.args
     return found
+
+
+def vector_product(letter: str, m: int, k: int, n: int, tx: str, step_x: int, ty: str, step_y: int) -> str:
+    """Return the call of a product of which one operand is a vector; in column order, a matrix is its transpose."""
+    if n == 1:
+        rows, columns, t = (k, m, "t") if tx == "n" else (m, k, "n")
+        return f'gemv("{letter}", "{t}", {rows}, {columns}, {{0}}, {step_x}, {{1}}, {{2}})'
+    rows, columns, t = (n, k, "n") if ty == "n" else (k, n, "t")
+    return f'gemv("{letter}", "{t}", {rows}, {columns}, {{1}}, {step_y}, {{0}}, {{2}})'
 
 
 Rule = Callable[..., Any]
@@ -376,9 +406,9 @@ for name, text in {
     "log": "log_{f}({0})",
     "log1p": "log1p_{f}({0})",
     "tanh": "tanh_{f}({0})",
-    "sigmoid": "{f}(1.0) / ({f}(1.0) + exp_{f}(-{0}))",
+    "sigmoid": "{f}(1.0) / ({f}(1.0) + exp_bounded_{f}(-{0}))",
     "relu": "select({0} < {f}(0.0), {f}(0.0), {0})",
-    "silu": "{0} / ({f}(1.0) + exp_{f}(-{0}))",
+    "silu": "{0} / ({f}(1.0) + exp_bounded_{f}(-{0}))",
     "softplus": "maximum({0}, {f}(0.0)) + log1p_{f}(exp_{f}(-absolute({0})))",
     "log_sigmoid": "minimum({0}, {f}(0.0)) - log1p_{f}(exp_{f}(-absolute({0})))",
     "softsign": "{0} / ({f}(1.0) + absolute({0}))",
@@ -492,7 +522,7 @@ def gelu(b: Lowered, i: Instruction, x: Slot) -> Any:
     f = "f32" if v.dtype == np.float32 else "f64"
     scale, cubic = number(2 * math.sqrt(2 / math.pi), v.dtype), number(0.044715, v.dtype)
     inner = f"{scale} * ({{0}} * ({f}(1.0) + {cubic} * ({{0}} * {{0}})))"
-    return b.map(f"{{0}} / ({f}(1.0) + exp_{f}(-({inner})))", x, shape=v.shape, dtype=v.dtype, weak=v.python)
+    return b.map(f"{{0}} / ({f}(1.0) + exp_bounded_{f}(-({inner})))", x, shape=v.shape, dtype=v.dtype, weak=v.python)
 
 
 @rule("leaky_relu")
@@ -531,8 +561,10 @@ def view(b: Lowered, i: Instruction, x: Slot, *others: Slot) -> Any:
         return False
     if not x.root.shape:  # all elements are the same number
         return b.map("{0}", x, shape=i.out.shape, dtype=x.dtype)
-    function = np.broadcast_to if i.op.name == "broadcast_to" else i.op.forward
-    found = function(x.view, **i.attrs)
+    if i.op.name == "getitem":
+        found = selected(x.view, i.attrs["key"])
+    else:
+        found = (np.broadcast_to if i.op.name == "broadcast_to" else i.op.forward)(x.view, **i.attrs)
     if not isinstance(found, np.ndarray) or not np.may_share_memory(found, x.view) or found.shape != i.out.shape:
         return False
     return b.view(x, found)
@@ -562,7 +594,7 @@ def concatenate(b: Lowered, i: Instruction, *xs: Slot) -> Any:
     at = 0
     for x in xs:
         if i.op.name == "stack":
-            part = out.view[(*before, at)]
+            part = out.view[(*before, at, ...)]  # (an array, even of a single number)
             at += 1
         else:
             part = out.view[(*before, slice(at, at + x.shape[axis]))]
@@ -825,7 +857,7 @@ def lstm_gates(b: Lowered, i: Instruction, gates: Slot, c: Slot) -> Any:
     return True
 
 
-LOGISTIC = "{f}(1.0) / ({f}(1.0) + exp_{f}(-{0}))"
+LOGISTIC = "{f}(1.0) / ({f}(1.0) + exp_bounded_{f}(-{0}))"
 
 
 @rule("gru_gates")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..compiler import Compiled
+from ..compiler.mesh import Mesh
 from ..graph import Node, modes
 from ..nn import Module
 from ..optim import Optimizer
@@ -30,8 +31,9 @@ class CompiledStep:
         zero_grad: forgets the gradients.
         backend: see `autograd_nn.compile`.
         gradients: leave them on the parameters, for callbacks that look at them?
-        predictions: return them? What nobody looks at need not be kept.
+        predictions: return them? Those that nobody looks at take time, above all on a device.
         keep: is called when the loss is known to be finite, just before anything is assigned.
+        mesh: of devices, for the back end "xla".
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class CompiledStep:
         gradients: bool = False,
         predictions: bool = True,
         keep: Callable[[], None] | None = None,
+        mesh: Mesh | None = None,
     ) -> None:
         self._parameters = optimizer.parameters if gradients else ()
 
@@ -55,9 +58,12 @@ class CompiledStep:
             if not called or accepts((loss._data,)):
                 loss.backward()
                 optimizer.step()
-            if not predictions and not self._parameters:
-                return loss
-            return loss, prediction if predictions else None, [p.grad for p in self._parameters]
+            found = [loss]
+            if predictions:
+                found.append(prediction)
+            if gradients:
+                found.append([p.grad for p in optimizer.parameters])
+            return found if len(found) > 1 else loss
 
         def accepts(results: Any) -> bool:
             if not math.isfinite(results[0]):
@@ -66,8 +72,8 @@ class CompiledStep:
                 keep()
             return True
 
-        self._alone = not predictions and not self._parameters
-        self.compiled = Compiled(step, backend=backend, accepts=accepts)
+        self._predictions = predictions
+        self.compiled = Compiled(step, backend=backend, accepts=accepts, mesh=mesh)
 
     @property
     def plan(self) -> str | None:
@@ -80,13 +86,17 @@ class CompiledStep:
             found = self.compiled(batch.x, batch.y)
         else:
             found = self.compiled(batch.x, batch.y, batch.weight)
-        if self._alone:
+        if type(found) is not list:
             return None, float(found._data)
-        loss, prediction, gradients = found
-        number = float(loss._data)
-        if math.isfinite(number):
-            for p, g in zip(self._parameters, gradients, strict=True):
-                p.grad = None if g is None else np.asarray(g.data if isinstance(g, Node) else g)
+        number = float(found[0]._data)
+        prediction = found[1] if self._predictions else None
+        if self._parameters and math.isfinite(number):
+            for p, g in zip(self._parameters, found[-1], strict=True):
+                g = None if g is None else np.asarray(g.data if isinstance(g, Node) else g)
+                if g is not None and g.ndim:
+                    p._grad = g  # as it is: `p.grad = …` compares with the data, which may be on a device
+                else:
+                    p.grad = g
         return prediction, number
 
 

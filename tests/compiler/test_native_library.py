@@ -8,8 +8,10 @@ import mpmath
 import numpy as np
 import pytest
 
-numba = pytest.importorskip("numba", reason="native code needs Numba")
+pytest.importorskip("numba", reason="native code needs Numba")
 pytest.importorskip("scipy.linalg.cython_blas", reason="native code needs SciPy")
+
+import numba
 
 from autograd_nn.compiler import native_library as library
 
@@ -173,7 +175,7 @@ def test_rounding_is_numpys(apply, kind):
 
 @pytest.fixture(scope="module")
 def pairs():
-    """Return functions of two arrays: the greater, the smaller, with the sign of, where less, and the sum of the first."""
+    """Return a function of two arrays: the greater, the smaller, signs, a choice, and the sum of the first."""
     names = {n: getattr(library, n) for n in ("maximum", "minimum", "copysign", "select", "add_up")}
     source = """
 def run(x, y, out, total):
@@ -207,14 +209,15 @@ def test_functions_of_two_numbers_and_sums(pairs, dtype):
 
 @pytest.mark.parametrize("kind", TYPES)
 def test_products_of_matrices(kind):
-    """All ways in which the two lie, with leading dimensions that are larger, added to what was there."""
+    """All ways in which the two lie, with larger leading dimensions, added to what was there."""
     letter = "s" if kind == "f32" else "d"
     names = {"gemm": library.gemm, "address": library.address}
     lines = ["def run(which, m, n, k, a, lda, b, ldb, beta, c, ldc):"]
     for i, (ta, tb) in enumerate(("nn", "nt", "tn", "tt")):
         lines += [
             f"    if which == {i}:",
-            f'        gemm("{letter}", "{ta}", "{tb}", m, n, k, address(a), lda, address(b), ldb, beta, address(c), ldc)',
+            "        x, y, z = address(a), address(b), address(c)",
+            f'        gemm("{letter}", "{ta}", "{tb}", m, n, k, x, lda, y, ldb, beta, z, ldc)',
         ]
     exec("\n".join(lines), names)
     run, rng, dtype = numba.njit(names["run"]), np.random.default_rng(0), TYPES[kind]
