@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from collections import deque
@@ -19,7 +20,12 @@ from ..optim import Optimizer
 from .feed import Batch
 from .objective import Objective
 
-__all__ = ["CompiledStep", "Snapshot", "all_ours"]
+__all__ = ["MANY_STEPS", "CompiledStep", "Snapshot", "all_ours", "backend_for"]
+
+FEW_STEPS = 200
+"""Shorter runs are not compiled by "auto": recording a step takes as long as a hundred small ones save."""
+MANY_STEPS = 20_000
+"""Shorter runs are not compiled to native code by "auto", which takes seconds unless it is in the cache."""
 
 
 class CompiledStep:
@@ -126,9 +132,22 @@ def alike(x: Any, kept: Any) -> bool:
     return type(x) is np.ndarray is type(kept) and x.shape == kept.shape and x.dtype is kept.dtype
 
 
+def backend_for(steps: int) -> str | None:
+    """Return the back end for a run of so many steps, or None if it is not to be compiled.
+
+    The rule is fixed, so that runs repeat: no clock is looked at, nor what is in the cache.
+    """
+    if steps < FEW_STEPS:
+        return None
+    return "numpy" if steps < MANY_STEPS else "auto"
+
+
 def all_ours(model: Module, objective: Objective, optimizer: Optimizer) -> bool:
     """Are model, loss and optimizer the library's own, so that a step does the same at each call?"""
-    things = [type(m) for m in model.modules()] + [objective.loss, type(optimizer)]
+    loss: Any = objective.loss
+    while isinstance(loss, functools.partial):
+        loss = loss.func
+    things = [type(m) for m in model.modules()] + [loss, type(optimizer)]
     things += [f for m in model.modules() for f in vars(m).values() if callable(f) and not isinstance(f, Module)]
     package = __name__.partition(".")[0] + "."
     return all((getattr(thing, "__module__", None) or "").startswith((package, "numpy")) for thing in things)
