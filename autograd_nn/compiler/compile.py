@@ -143,6 +143,7 @@ class Compiled:
         self._lock = threading.RLock()
         self._last: Recording | None = None
         self._names = Names()
+        self._quickened: list[Recording] = []
         self._count = 0
         self._drawing = False
         functools.update_wrapper(self, f, updated=())
@@ -154,6 +155,12 @@ class Compiled:
             result = last.quick(args)
             if result is not MISS:
                 return result
+            for recording in self._quickened:  # the turn of a batch of another size
+                if recording is not last and recording.quick is not None:
+                    result = recording.quick(args)
+                    if result is not MISS:
+                        self._use(recording, recording.key)
+                        return result
         current = modes.current
         if current is not None and (current.trace or current.observer is not None or current.recorder is not None):
             return self.function(*args, **kwargs)
@@ -167,16 +174,14 @@ class Compiled:
                 break
         if found is not last or found is None:
             found = self._use(found, key) or self._record(args, kwargs, leaves, key)
-            if found.quick is not None and not kwargs:  # the turn of a batch of another size
-                result = found.quick(args)
-                if result is not MISS:
-                    return result
-        if found.quick is not None:
+        if found.quick is not None and not kwargs:
             self._missed()
         result = found.run(leaves, self.function, args, kwargs)
         if found.quick is None and found.quickens and current is None and not kwargs and not self.static:
             if len(leaves) == len(args) and all(map(operator.is_, leaves, args)):  # nothing is nested
-                found.quicken(leaves)
+                found.quicken(leaves, key)
+                if found.quick is not None:
+                    self._quickened = [r for of_key in self._recordings.values() for r in of_key if r.quick is not None]
         return result
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
@@ -237,6 +242,8 @@ class Compiled:
                 others = [r for r in self._recordings.pop(key, ()) if r is not found]
                 self._recordings[key] = [found, *others[: OF_KIND - 1]]
                 self._last = found
+                if len(others) >= OF_KIND:
+                    self._missed()  # the one that is forgotten
         return found
 
     def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any], key: Any) -> Recording:
@@ -251,6 +258,7 @@ class Compiled:
                 self._warn()
             while len(self._recordings) > MOST:
                 del self._recordings[next(iter(self._recordings))]
+                self._missed()
             return made
 
     def _warn(self) -> None:
@@ -264,17 +272,19 @@ class Compiled:
         )
 
     def _missed(self) -> None:
-        """Take note that something is not as in the call before: calls are written out anew."""
+        """Forget the calls that were written out, and what they hold: something is not as it was before."""
         with self._lock:
             for of_key in self._recordings.values():
                 for recording in of_key:
                     recording.quick = None
-            self._names.clear()  # and with it what they hold
+            self._quickened = []
+            self._names.clear()
 
     def clear(self) -> None:
         """Forget all recordings."""
         with self._lock:
             self._recordings, self._last, self._count = {}, None, 0
+            self._quickened = []
             self._names.clear()
 
     def __len__(self) -> int:
@@ -597,9 +607,11 @@ class Recording:
         self.quick: Callable[..., Any] | None = None
         self.quickens = QUICKENS
         self.names = compiled._names
+        self.key: Any = None
 
-    def quicken(self, leaves: list[Any]) -> None:
-        """Write out the call, as it was this time."""
+    def quicken(self, leaves: list[Any], key: Any) -> None:
+        """Write out the call, as it was this time; `key` is what the recording depends on."""
+        self.key = key
         self.quickens -= 1
         self.quick = quick_call(self, self.names, leaves, ENDED, ANCHOR, writing)
         if self.quick is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import html
 import math
 import os
@@ -162,10 +163,18 @@ def environment() -> dict[str, Any]:
 def threads() -> int:
     """Return the number of threads that BLAS uses, or may use where nobody can tell."""
     try:
-        from threadpoolctl import threadpool_info  # pyright: ignore[reportMissingImports]
+        pools = thread_pools(len(sys.modules))
     except ImportError:
         for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
             if os.environ.get(name, "").isdigit():
                 return int(os.environ[name])
         return os.cpu_count() or 1
-    return max((pool["num_threads"] for pool in threadpool_info()), default=1)
+    return max((pool["num_threads"] for pool in pools.info()), default=1)
+
+
+@functools.lru_cache(maxsize=1)
+def thread_pools(modules: int) -> Any:
+    """Return the thread pools of this process; looked for, which takes milliseconds, only after further imports."""
+    from threadpoolctl import ThreadpoolController  # pyright: ignore[reportMissingImports]
+
+    return ThreadpoolController()
