@@ -28,7 +28,7 @@ from .native_plan import NativePlan, fits_native
 from .numpy_plan import NumpyPlan
 from .passes import simplify
 from .program import Instruction, Program
-from .quick import MISS, Names, quick_call
+from .quick import FAILED, MISS, Names, quick_call
 from .recorder import Recorded, RecordedArray, Recorder
 from .tape import TapePlan, fits_tape
 from .xla_plan import XlaPlan
@@ -153,6 +153,8 @@ class Compiled:
         last = self._last
         if last is not None and last.quick is not None and not kwargs:
             result = last.quick(args)
+            if result is FAILED:
+                return last.fall_back(self.function, args, kwargs)
             if result is not MISS:
                 return result
             for recording in self._quickened:  # the turn of a batch of another size
@@ -160,7 +162,7 @@ class Compiled:
                     result = recording.quick(args)
                     if result is not MISS:
                         self._use(recording, recording.key)
-                        return result
+                        return recording.fall_back(self.function, args, kwargs) if result is FAILED else result
         current = modes.current
         if current is not None and (current.trace or current.observer is not None or current.recorder is not None):
             return self.function(*args, **kwargs)
@@ -571,7 +573,6 @@ class Recording:
         self.outputs = [Output(type(y) is Recorded, y.requires_grad, isinstance(y._data, np.generic)) for y in computed]
         self.graph = Graph.of(*computed, *recorder.assigned.values()) if compiled._drawing else None
         self.guards = recorder.guards
-        self.tests = [test for test, _ in recorder.checks]
         self.commits = recorder.commits
         self.zeroed = [recorder.originals.get(n, n) for n in recorder.zeroed if n.serial <= recorder.start]
         program = Program(
@@ -580,7 +581,7 @@ class Recording:
             [host.node for host in recorder.hosts],
             list[Node](computed),
             [(number[state], node) for state, node in recorder.assigned.items()],
-            [node for _, node in recorder.checks],
+            recorder.checks,
         )
         for state in self.states:
             state.forget()
@@ -634,6 +635,14 @@ class Recording:
                 found = self._run(leaves)
         if found is not FAILED:
             return found
+        return self.fall_back(function, args, kwargs)
+
+    def failed(self, error: Exception) -> None:
+        """Take note of why the plan could not be run."""
+        self.failure = f"{type(error).__name__}: {error}"
+
+    def fall_back(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Call the function itself, after the plan failed; it explains why, if it fails, too."""
         self.fallbacks += 1
         result = function(*args, **kwargs)
         if self.failure and self.fallbacks == 1:
@@ -677,9 +686,9 @@ class Recording:
         except MeshError:  # the other processes would wait for this one
             raise
         except Exception as error:  # noqa: BLE001  (what an op has to say, it says better in the function itself)
-            self.failure = f"{type(error).__name__}: {error}"
+            self.failed(error)
             return FAILED
-        if checked and not all(np.all(test(x)) for test, x in zip(self.tests, checked, strict=True)):
+        if not all(checked):
             return FAILED
         if self.writes and (self.accepts is None or self.accepts(results)):
             self._commit(states, references, assigned, direct)
@@ -769,7 +778,6 @@ class Drawn:
         return self.data
 
 
-FAILED = object()
 COMPUTED = object()
 
 

@@ -644,6 +644,17 @@ def reduction(b: Lowered, i: Instruction, x: Slot) -> Any:
     return b.reduce(i.op.name, x, axes, keepdims=i.attrs["keepdims"])
 
 
+@rule("all", "any")
+def verdict(b: Lowered, i: Instruction, x: Slot) -> Any:
+    """Is everything, or anything, true? The least, or the greatest, of ones and zeros."""
+    axes = axes_of(x, i.attrs["axis"])
+    if x.weak or i.out.dtype != bool or not axes:
+        return False
+    ones = b.map("select({0}, f32(1), f32(0))", x, shape=x.shape, dtype=np.float32, of=np.dtype(bool))
+    found = b.reduce("min" if i.op.name == "all" else "max", ones, axes, keepdims=i.attrs["keepdims"])
+    return b.map("{0} != f32(0)", found, shape=found.shape, dtype=bool, of=np.dtype(np.float32))
+
+
 @rule("mean")
 def mean(b: Lowered, i: Instruction, x: Slot) -> Any:
     """Sums divided by how many there are."""

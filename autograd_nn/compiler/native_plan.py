@@ -10,8 +10,9 @@ import concurrent.futures
 import functools
 import importlib.util
 import math
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -156,20 +157,38 @@ def workspace(nbytes: int) -> np.ndarray:
 
 def together(main: Any, phase: int, threads: int, *arrays: Any) -> None:
     """Run a phase in several threads, a part in each, and wait for all of them."""
-    helpers = pool(threads - 1)
-    waiting = [helpers.submit(main, phase, phase, k, threads, *arrays) for k in range(1, threads)]
+    waiting: list[Any] = []
     try:
+        for k in range(1, threads):
+            waiting.append(pool(threads - 1).submit(main, phase, phase, k, threads, *arrays))  # noqa: PERF401
         main(phase, phase, 0, threads, *arrays)
     finally:
-        concurrent.futures.wait(waiting)
+        finish(waiting)
     for done in waiting:
         done.result()
+
+
+def finish(waiting: Sequence[Any]) -> None:
+    """Wait for work that was handed over, even if Ctrl-C is pressed meanwhile: it writes into memory of the plan."""
+    pressed: KeyboardInterrupt | None = None
+    while True:
+        try:
+            concurrent.futures.wait(waiting)
+            break
+        except KeyboardInterrupt as interrupt:
+            pressed = interrupt
+    if pressed is not None:
+        raise pressed
 
 
 @functools.cache
 def pool(threads: int) -> concurrent.futures.ThreadPoolExecutor:
     """Return threads that wait for work."""
     return concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="autograd_nn")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=pool.cache_clear)  # threads do not survive it
 
 
 class Glue:

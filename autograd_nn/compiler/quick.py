@@ -20,13 +20,15 @@ from .. import nested
 from ..graph import NO_ATTRS, clock, modes
 from ..value import Value
 
-__all__ = ["MISS", "Names", "quick_call"]
+__all__ = ["FAILED", "MISS", "Names", "quick_call"]
 
 MOST_STATES = 2000
 """More are read in loops: the source would be long."""
 
 MISS = object()
 """What a quick call returns if anything is not as usual."""
+FAILED = object()
+"""What it returns if the plan could not be run to its end."""
 
 
 PLAIN: dict[str, Any] = {
@@ -35,6 +37,7 @@ PLAIN: dict[str, Any] = {
     "errstate": np.errstate,
     "modes": modes,
     "clock": clock,
+    "FAILED": FAILED,
     "MISS": MISS,
     "LOST": (ValueError, KeyError, AttributeError, IndexError),
     "count": sys.getrefcount,
@@ -118,14 +121,14 @@ def quick_call(
     None if arguments are nested or Values, or results are.
     """
     arrays = all(type(x) in (np.ndarray, float, int) for x in leaves)
-    if not arrays or recording.identities or recording.tests or recording.returned or not recording.plan.quick:
+    if not arrays or recording.identities or recording.returned or not recording.plan.quick:
         return None
     if len(recording.states) > MOST_STATES or recording.limited is not None:
         return None
     plan, writes = recording.plan, recording.writes
     if not names:
         names.add(**PLAIN, lock=lock, op=op, parents=(anchor,), number=number, ended=ended, unflatten=nested.unflatten)
-    threads = names(recording.threads, "threads")
+    threads, failed = names(recording.threads, "threads"), names(recording.failed, "failed")
     conditions = ["modes.current is None"]
     for i, x in enumerate(leaves):
         conditions.append(f"type(a{i}) is {type(x).__name__}")
@@ -140,7 +143,7 @@ def quick_call(
         conditions += known
     states = [state.read() for state in recording.states]
     body = [f"    s{i} = {names(s.where[0], 'owner')}{s.where[1]}" for i, s in enumerate(recording.states)]
-    body = ["try:", *body, "except LOST:", "    return MISS"] if body else []
+    body = ["try:", f"    run = {threads}.run", *body, "except LOST:", "    return MISS"]
     usual = []
     for i, x in enumerate(states):
         if type(x) is not np.ndarray:
@@ -158,9 +161,11 @@ def quick_call(
     reads = "".join(f"s{i}, " for i in range(len(states)))
     body += [
         "try:",
-        f"    results, assigned, _, *direct = {threads}.run(({given}), ({reads}), ({hosts}))",
-        "except Exception:",
-        "    return MISS",
+        f"    results, assigned, checked, *direct = run(({given}), ({reads}), ({hosts}))",
+        "except Exception as error:",
+        f"    {failed}(error)",
+        "    return FAILED",
+        *(["if not all(checked):", "    return FAILED"] if recording.plan.program.checks else []),
     ]
     if writes:
         body += commit_lines(recording, names, states)

@@ -213,7 +213,7 @@ class Recorder:
         states: what is read at each call, by the node that stands for it.
         assigned: the states that are assigned to, and their new values.
         hosts: what Python computes at each call, in order.
-        checks: conditions on data, as pairs (test, node), which hold now and must hold at each call.
+        checks: whether conditions on data hold, as they do now and must at each call.
         guards: what was looked at while recording: pairs (look, what was seen). If it looks different, record again.
         commits: functions that return calls, as tuples, to be made after each call that went well.
         zeroed: leaves whose gradients were forgotten.
@@ -224,7 +224,7 @@ class Recorder:
         self.states: dict[Node, State] = {}
         self.assigned: dict[State, Node] = {}
         self.hosts: list[Host] = []
-        self.checks: list[tuple[Callable[[Any], Any], Node]] = []
+        self.checks: list[Node] = []
         self.guards: list[tuple[Callable[[], Any], Any]] = []
         self.commits: list[Callable[[], tuple[Any, ...]]] = []
         self.zeroed: dict[Node, None] = {}
@@ -365,11 +365,11 @@ class Recorder:
         return node
 
     def require(self, test: Callable[[Any], Any], x: Node) -> bool:
-        """Is a condition on data true? It has to be at each call."""
-        node = self.now(x)
-        holds = bool(np.all(test(node._data)))
+        """Is a condition on data true? It has to be at each call: it is computed there, with everything else."""
+        verdict = np.all(test(self.now(x)))
+        holds = bool(verdict._data)
         if holds:
-            self.checks.append((test, node))
+            self.checks.append(verdict)
         return holds
 
     def enter(self, module: Any) -> None:

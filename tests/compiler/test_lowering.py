@@ -197,3 +197,15 @@ def test_each_statement_says_what_it_computes(lowered):
     found = lowered(lambda x: np.exp(x).sum() @ x if False else np.exp(x).sum(axis=0), X)
     notes = [s.note for i in found.schedule.items for s in i.statements]
     assert any("exp" in n for n in notes) and any("sum" in n for n in notes)
+
+
+def test_views_lie_within_what_they_are_views_of(lowered):
+    """Also those of single numbers, of which NumPy would give a copy."""
+
+    def f(x, n):
+        return np.stack([x[0].sum(), n * 1.0]), np.stack([n, n * 2.0]), np.concatenate([x[:1], x])[0], x[1:, ::-1].T
+
+    found = lowered(f, X, np.array(2.0))
+    for item in found.schedule.items:
+        for x in (*item.reads(), *item.writes()):
+            assert isinstance(x.view, np.ndarray) and 0 <= x.offset < max(x.root.nbytes, 1), x

@@ -18,7 +18,7 @@ pytest.importorskip("scipy.linalg.cython_blas", reason="native code needs SciPy"
 
 from autograd_nn import OPS, Value, compile, grad, nn, optim
 from autograd_nn.compiler import Compiled, native_cache
-from autograd_nn.compiler.lowering import ELEMENTWISE, LOWERINGS
+from autograd_nn.compiler.lowering import ELEMENTWISE, LOWERINGS, TUPLES
 from autograd_nn.compiler.native_plan import NativePlan
 from autograd_nn.functions import gelu
 from autograd_nn.losses import cross_entropy
@@ -38,7 +38,7 @@ NAMES = sorted(name for name in LOWERINGS if name in OPS)
 SIMPLE = [name for name in NAMES if name in ELEMENTWISE]
 OTHERS = [name for name in NAMES if name not in ELEMENTWISE]
 GROUPS = [names[k : k + n] for names, n in ((SIMPLE, 12), (OTHERS, 6)) for k in range(0, len(names), n)]
-MOST_GRADIENTS = 4
+MOST_GRADIENTS = 1
 """Cases of an op whose derivatives are compared: each is compiled."""
 NEVER_NATIVE = {"power"}
 """Ops with rules for other things than the arrays of the laws."""
@@ -55,7 +55,7 @@ def laws(names):
                 args = make(op, case, dtype)
                 f = lambda *xs, op=op, attrs=case.attrs: op(*xs, **attrs)  # noqa: E731
                 yield name, dtype, 64.0, f, args
-                if not op.differentiable or dtype not in (("float32",), ("float64",))[k % 2]:
+                if not op.differentiable or dtype not in (("float32",), ("float64",))[(k + len(name)) % 2]:
                     continue
                 if k >= MOST_GRADIENTS:
                     continue
@@ -65,7 +65,7 @@ def laws(names):
                     continue
                 first = grad(loss, everything)
                 yield name, dtype, 256.0, first, inputs
-                if case.order > 1 and k == 1:
+                if case.order > 1 and dtype == "float64" and name not in TUPLES:  # (those take minutes to compile)
                     norm = lambda *xs, first=first: sum((g * g).sum() for g in first(*xs))  # noqa: E731
                     yield name, dtype, 4096.0, grad(norm, everything), inputs
 
