@@ -144,6 +144,7 @@ class Compiled:
         self._last: Recording | None = None
         self._names = Names()
         self._quickened: list[Recording] = []
+        self._crowded = False  # was a recording forgotten, which the written-out calls may hold?
         self._count = 0
         self._drawing = False
         functools.update_wrapper(self, f, updated=())
@@ -176,14 +177,15 @@ class Compiled:
                 break
         if found is not last or found is None:
             found = self._use(found, key) or self._record(args, kwargs, leaves, key)
-        if found.quick is not None and not kwargs:
+        if self._crowded or (found.quick is not None and not kwargs):
             self._missed()
         result = found.run(leaves, self.function, args, kwargs)
         if found.quick is None and found.quickens and current is None and not kwargs and not self.static:
             if len(leaves) == len(args) and all(map(operator.is_, leaves, args)):  # nothing is nested
-                found.quicken(leaves, key)
-                if found.quick is not None:
-                    self._quickened = [r for of_key in self._recordings.values() for r in of_key if r.quick is not None]
+                with writing:
+                    found.quicken(leaves, key)
+                    if found.quick is not None:
+                        self._quickened = [*[r for r in self._quickened if r is not found], found]
         return result
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
@@ -244,8 +246,7 @@ class Compiled:
                 others = [r for r in self._recordings.pop(key, ()) if r is not found]
                 self._recordings[key] = [found, *others[: OF_KIND - 1]]
                 self._last = found
-                if len(others) >= OF_KIND:
-                    self._missed()  # the one that is forgotten
+                self._crowded |= len(others) >= OF_KIND
         return found
 
     def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any], key: Any) -> Recording:
@@ -260,7 +261,7 @@ class Compiled:
                 self._warn()
             while len(self._recordings) > MOST:
                 del self._recordings[next(iter(self._recordings))]
-                self._missed()
+                self._crowded = True
             return made
 
     def _warn(self) -> None:
@@ -275,19 +276,17 @@ class Compiled:
 
     def _missed(self) -> None:
         """Forget the calls that were written out, and what they hold: something is not as it was before."""
-        with self._lock:
-            for of_key in self._recordings.values():
-                for recording in of_key:
-                    recording.quick = None
-            self._quickened = []
+        with writing:  # in which references are counted
+            for recording in self._quickened:
+                recording.quick = None
+            self._quickened, self._crowded = [], False
             self._names.clear()
 
     def clear(self) -> None:
         """Forget all recordings."""
         with self._lock:
             self._recordings, self._last, self._count = {}, None, 0
-            self._quickened = []
-            self._names.clear()
+        self._missed()
 
     def __len__(self) -> int:
         """Return the number of recordings."""
