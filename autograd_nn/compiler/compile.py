@@ -80,7 +80,7 @@ def compile(
         TypeError: while recording, if `f` branches on data, or asks for a plain number, text or array of it, or of one
             of the arguments; with the line, and what to write.
         ValueError: if there is no such back end.
-        ImportError, NotImplementedError: if Numba or JAX is not installed, or JAX has no form of an op.
+        ImportError, NotImplementedError: if Numba or JAX is wanted and not installed, or JAX has no form of an op.
 
     Arrays that `f` uses without being given them count as constants. Under `debug()`, inside `grad` and its relatives,
     and for a Value that was computed from others, `f` itself is called, so that everything can be seen, and

@@ -94,7 +94,7 @@ def build(source: str, signature: list[tuple[str, int]], integers: int, key: str
         main.compile(arguments)
     seconds = time.perf_counter() - start
     if seconds > 1:
-        logger.info("compiled native code in %.1f s; it is kept in %s", seconds, folder)
+        logger.warning("compiled native code in %.1f s; it is kept in %s", seconds, folder)
     return next(iter(main.overloads.values())).entry_point
 
 

@@ -93,9 +93,9 @@ def fit(
             call, and where it pays: from 200 steps on as calls of NumPy, bit for bit the same, and from 20,000 on as
             machine code, if Numba is installed. `history.environment` says what was picked. The first two steps are
             not compiled.
-        backend: compile the step for this back end: "numpy", or "xla", through JAX, on the CPU, GPU or TPU that it
-            finds. There weights and the state of the optimizer stay between steps; whoever looks at them has them
-            fetched.
+        backend: compile the step for this back end: "numpy"; "native", with Numba; or "xla", through JAX, on the CPU,
+            GPU or TPU that it finds. There weights and the state of the optimizer stay between steps; whoever looks at
+            them has them fetched.
         mesh: the devices over which the rows of each batch are divided: True for all, of all processes of the job; a
             number of them; or a `cluster.Mesh`. The back end is "xla", and every step is compiled. With several
             processes each runs the same call on the same data; the first one writes checkpoints.

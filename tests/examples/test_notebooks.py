@@ -26,6 +26,7 @@ CHAPTERS = [
     "10_recurrence",
     "11_engine_from_scratch",
     "12_from_a_laptop_to_a_cluster",
+    "13_compiling",
 ]
 LARGEST = 600_000  # bytes
 
