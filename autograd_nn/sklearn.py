@@ -62,6 +62,7 @@ class Network(BaseEstimator):
         warm_start: bool = False,
         callbacks: Any = (),
         dtype: Any = "float64",
+        compile: bool | str = "auto",
         random_state: Any = None,
         verbose: bool = False,
     ) -> None:
@@ -82,6 +83,7 @@ class Network(BaseEstimator):
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.dtype = dtype
+        self.compile = compile
         self.random_state = random_state
         self.verbose = verbose
 
@@ -205,6 +207,7 @@ class Network(BaseEstimator):
             callbacks=[*self.callbacks, *([stop] if epochs > 1 else [])],
             seed=self._seed + self.n_iter_,
             progress=self.verbose,
+            compile=self.compile,
         )
         if self.history_.stopped.startswith("not finite"):
             raise ValueError(self.history_.stopped)
@@ -289,6 +292,10 @@ class NeuralClassifier(ClassifierMixin, Network):
         warm_start: does `fit` go on with the network that is there?
         callbacks: of `autograd_nn.training.fit`.
         dtype: "float64" or "float32".
+        compile: of `autograd_nn.training.fit`: each step as one compiled function. "auto" does so where `module` and
+            `loss` are the library's own, and where it pays: from 200 steps on, with machine code from 20,000 on. True
+            has machine code if Numba is installed, in any case: it takes seconds the first time, and is kept for the
+            next fit with these shapes. False for none. Results are the same, with machine code to rounding.
         random_state: seed of weights, order and dropout.
         verbose: show progress?
 
@@ -327,6 +334,7 @@ class NeuralClassifier(ClassifierMixin, Network):
         warm_start: bool = False,
         callbacks: Any = (),
         dtype: Any = "float64",
+        compile: bool | str = "auto",
         random_state: Any = None,
         verbose: bool = False,
     ) -> None:
@@ -348,6 +356,7 @@ class NeuralClassifier(ClassifierMixin, Network):
             warm_start=warm_start,
             callbacks=callbacks,
             dtype=dtype,
+            compile=compile,
             random_state=random_state,
             verbose=verbose,
         )
@@ -431,6 +440,10 @@ class NeuralRegressor(RegressorMixin, Network):
         warm_start: does `fit` go on with the network that is there?
         callbacks: of `autograd_nn.training.fit`.
         dtype: "float64" or "float32".
+        compile: of `autograd_nn.training.fit`: each step as one compiled function. "auto" does so where `module` and
+            `loss` are the library's own, and where it pays: from 200 steps on, with machine code from 20,000 on. True
+            has machine code if Numba is installed, in any case: it takes seconds the first time, and is kept for the
+            next fit with these shapes. False for none. Results are the same, with machine code to rounding.
         random_state: seed of weights, order and dropout.
         verbose: show progress?
 

@@ -109,6 +109,67 @@ def test_partial_fit_learns_piece_by_piece():
         model.partial_fit(X, np.full(150, 7))
 
 
+def long(estimator, X, y, **options):
+    """Fit with and without compiling; so many epochs that "auto" compiles. Return the compiled one."""
+    fitted = []
+    for compile in (False, "auto"):
+        model = clone(estimator).set_params(compile=compile, max_epochs=250, patience=250, random_state=0)
+        fitted.append(model.fit(X, y, **options))
+    eager, compiled = fitted
+    assert eager.history_.environment["backend"] == "numpy"
+    assert compiled.history_.environment["backend"] == "compiled: numpy"
+    assert compiled.loss_curve_ == eager.loss_curve_ and compiled.n_iter_ == eager.n_iter_
+    predict = "predict_proba" if hasattr(eager, "predict_proba") else "predict"
+    assert np.array_equal(getattr(eager, predict)(X), getattr(compiled, predict)(X))
+    return compiled
+
+
+def test_compiled_fits_are_the_same_bit_for_bit():
+    X, y = IRIS
+    weight = np.random.default_rng(0).uniform(0.5, 2.0, 150)
+    long(NeuralClassifier((8,)), X, y)
+    long(NeuralClassifier((8,), class_weight="balanced", dtype="float32"), X[:130], y[:130], sample_weight=weight[:130])
+    stopped = long(NeuralClassifier((8,), early_stopping=True, batch_size=50, learning_rate=0.001), X, y)
+    assert "validation_loss" in stopped.history_[0]
+    long(NeuralRegressor((8,)), *DIABETES)
+
+
+def test_compile_is_a_parameter_like_the_others():
+    X, y = IRIS
+    model = NeuralClassifier((4,), compile=True, max_epochs=5, random_state=0)
+    assert model.get_params()["compile"] is True and clone(model).compile is True
+    assert NeuralClassifier().compile == NeuralRegressor().compile == "auto"
+    assert model.fit(X, y).history_.environment["backend"] == "compiled: numpy"
+    again = pickle.loads(pickle.dumps(model))
+    assert np.array_equal(again.predict_proba(X), model.predict_proba(X))
+    short = NeuralClassifier((4,), max_epochs=5, random_state=0).fit(X, y)
+    assert short.history_.environment["backend"] == "numpy"
+    assert np.array_equal(short.predict_proba(X), model.predict_proba(X))
+    assert model.set_params(compile=False).fit(X, y).history_.environment["backend"] == "numpy"
+
+    class Mine(nn.MLP):
+        pass
+
+    own = NeuralClassifier(module=Mine([4, 4, 3], dtype=float, rng=0), max_epochs=250, patience=250, random_state=0)
+    assert own.fit(X, y).history_.environment["backend"] == "numpy"
+    with pytest.raises(ValueError, match="compile wanted True, False or one of"):
+        NeuralClassifier(compile="fast").fit(X, y)
+
+
+@pytest.mark.native
+def test_machine_code_fits_the_same_to_rounding():
+    pytest.importorskip("numba")
+    pytest.importorskip("scipy")
+    X, y = IRIS
+    eager, native = (
+        NeuralClassifier((8,), compile=compile, max_epochs=30, batch_size=64, random_state=0).fit(X, y)
+        for compile in (False, True)
+    )
+    assert native.history_.environment["backend"] == "compiled: native"
+    np.testing.assert_allclose(native.loss_curve_, eager.loss_curve_, rtol=1e-9)
+    np.testing.assert_allclose(native.predict_proba(X), eager.predict_proba(X), rtol=1e-7)
+
+
 def test_several_outputs():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 3))

@@ -28,7 +28,7 @@ from .native_plan import NativePlan, fits_native
 from .numpy_plan import NumpyPlan
 from .passes import simplify
 from .program import Instruction, Program
-from .quick import FAILED, MISS, quick_call
+from .quick import FAILED, MISS, Names, quick_call
 from .recorder import Recorded, RecordedArray, Recorder
 from .tape import TapePlan, fits_tape
 from .xla_plan import XlaPlan
@@ -142,6 +142,9 @@ class Compiled:
         self._recordings: dict[Any, list[Recording]] = {}
         self._lock = threading.RLock()
         self._last: Recording | None = None
+        self._names = Names()
+        self._quickened: list[Recording] = []
+        self._crowded = False  # was a recording forgotten, which the written-out calls may hold?
         self._count = 0
         self._drawing = False
         functools.update_wrapper(self, f, updated=())
@@ -155,7 +158,12 @@ class Compiled:
                 return last.fall_back(self.function, args, kwargs)
             if result is not MISS:
                 return result
-            last.missed()
+            for recording in self._quickened:  # the turn of a batch of another size
+                if recording is not last and recording.quick is not None:
+                    result = recording.quick(args)
+                    if result is not MISS:
+                        self._use(recording, recording.key)
+                        return recording.fall_back(self.function, args, kwargs) if result is FAILED else result
         current = modes.current
         if current is not None and (current.trace or current.observer is not None or current.recorder is not None):
             return self.function(*args, **kwargs)
@@ -167,12 +175,17 @@ class Compiled:
             if recording.fits(leaves):
                 found = recording
                 break
-        if found is not self._last or found is None:
+        if found is not last or found is None:
             found = self._use(found, key) or self._record(args, kwargs, leaves, key)
+        if self._crowded or (found.quick is not None and not kwargs):
+            self._missed()
         result = found.run(leaves, self.function, args, kwargs)
         if found.quick is None and found.quickens and current is None and not kwargs and not self.static:
             if len(leaves) == len(args) and all(map(operator.is_, leaves, args)):  # nothing is nested
-                found.quicken(leaves)
+                with writing:
+                    found.quicken(leaves, key)
+                    if found.quick is not None:
+                        self._quickened = [*[r for r in self._quickened if r is not found], found]
         return result
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
@@ -233,6 +246,7 @@ class Compiled:
                 others = [r for r in self._recordings.pop(key, ()) if r is not found]
                 self._recordings[key] = [found, *others[: OF_KIND - 1]]
                 self._last = found
+                self._crowded |= len(others) >= OF_KIND
         return found
 
     def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any], key: Any) -> Recording:
@@ -247,6 +261,7 @@ class Compiled:
                 self._warn()
             while len(self._recordings) > MOST:
                 del self._recordings[next(iter(self._recordings))]
+                self._crowded = True
             return made
 
     def _warn(self) -> None:
@@ -259,10 +274,19 @@ class Compiled:
             stacklevel=4,
         )
 
+    def _missed(self) -> None:
+        """Forget the calls that were written out, and what they hold: something is not as it was before."""
+        with writing:  # in which references are counted
+            for recording in self._quickened:
+                recording.quick = None
+            self._quickened, self._crowded = [], False
+            self._names.clear()
+
     def clear(self) -> None:
         """Forget all recordings."""
         with self._lock:
             self._recordings, self._last, self._count = {}, None, 0
+        self._missed()
 
     def __len__(self) -> int:
         """Return the number of recordings."""
@@ -582,17 +606,16 @@ class Recording:
         self.threads = threading.local()
         self.quick: Callable[..., Any] | None = None
         self.quickens = QUICKENS
+        self.names = compiled._names
+        self.key: Any = None
 
-    def quicken(self, leaves: list[Any]) -> None:
-        """Write out the call, as it was this time."""
+    def quicken(self, leaves: list[Any], key: Any) -> None:
+        """Write out the call, as it was this time; `key` is what the recording depends on."""
+        self.key = key
         self.quickens -= 1
-        self.quick = quick_call(self, leaves, ENDED, ANCHOR, writing)
+        self.quick = quick_call(self, self.names, leaves, ENDED, ANCHOR, writing)
         if self.quick is None:
             self.quickens = 0
-
-    def missed(self) -> None:
-        """Take note of a call that was not as the one before."""
-        self.quick = None  # and with it what it holds
 
     def fits(self, leaves: list[Any]) -> bool:
         """Is everything that was looked at while recording still the same?"""
@@ -641,7 +664,9 @@ class Recording:
         if self.values:
             leaves = [x._data if isinstance(x, Node) else x for x in leaves]
         states = [state.read() for state in self.states]
-        references = count_references(states) if self.writes else ()
+        references: Sequence[int] = count_references(states) if self.writes else ()
+        if self.names:  # written-out calls hold arrays, too
+            references = [n - (x in self.names) for n, x in zip(references, states, strict=False)]
         reads = states
         if self.plan.contiguous:
             reads = [np.require(x, requirements=["C", "A"]) if type(x) is np.ndarray else x for x in states]

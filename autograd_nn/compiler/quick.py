@@ -52,11 +52,29 @@ PLAIN: dict[str, Any] = {
 
 
 class Names:
-    """Objects that a source refers to, by name."""
+    """Objects that sources refer to, by name.
+
+    The written-out calls of a compiled function share them, so that there is one reference to each array, however many.
+    """
 
     def __init__(self, **bound: Any) -> None:
         self.bound = bound
         self._names = {id(x): name for name, x in bound.items()}
+
+    def clear(self) -> None:
+        """Let go of everything; sources that were written before keep theirs."""
+        self.bound, self._names = {}, {}
+
+    def add(self, **bound: Any) -> None:
+        """Refer to objects by names of their own."""
+        self.bound |= bound
+        self._names |= {id(x): name for name, x in bound.items()}
+
+    def __len__(self) -> int:
+        return len(self.bound)
+
+    def __contains__(self, thing: Any) -> bool:
+        return id(thing) in self._names
 
     def __call__(self, thing: Any, wanted: str) -> str:
         """Return the name of an object; a number after `wanted` makes it one of its own."""
@@ -95,7 +113,9 @@ def unshared() -> int:
 UNSHARED = unshared()
 
 
-def quick_call(recording: Any, leaves: Sequence[Any], op: Any, anchor: Any, lock: Any) -> Callable[..., Any] | None:
+def quick_call(
+    recording: Any, names: Names, leaves: Sequence[Any], op: Any, anchor: Any, lock: Any
+) -> Callable[..., Any] | None:
     """Return a function of the positional arguments, as a tuple, that does what `recording` does; it may return `MISS`.
 
     None if arguments are nested or Values, or results are.
@@ -106,16 +126,9 @@ def quick_call(recording: Any, leaves: Sequence[Any], op: Any, anchor: Any, lock
     if len(recording.states) > MOST_STATES or recording.limited is not None:
         return None
     plan, writes = recording.plan, recording.writes
-    names = Names(
-        **PLAIN,
-        threads=recording.threads,
-        failed=recording.failed,
-        lock=lock,
-        op=op,
-        parents=(anchor,),
-        number=number,
-        ended=ended,
-    )
+    if not names:
+        names.add(**PLAIN, lock=lock, op=op, parents=(anchor,), number=number, ended=ended, unflatten=nested.unflatten)
+    threads, failed = names(recording.threads, "threads"), names(recording.failed, "failed")
     conditions = ["modes.current is None"]
     for i, x in enumerate(leaves):
         conditions.append(f"type(a{i}) is {type(x).__name__}")
@@ -130,7 +143,7 @@ def quick_call(recording: Any, leaves: Sequence[Any], op: Any, anchor: Any, lock
         conditions += known
     states = [state.read() for state in recording.states]
     body = [f"    s{i} = {names(s.where[0], 'owner')}{s.where[1]}" for i, s in enumerate(recording.states)]
-    body = ["try:", "    run = threads.run", *body, "except LOST:", "    return MISS"]
+    body = ["try:", f"    run = {threads}.run", *body, "except LOST:", "    return MISS"]
     usual = []
     for i, x in enumerate(states):
         if type(x) is not np.ndarray:
@@ -150,7 +163,7 @@ def quick_call(recording: Any, leaves: Sequence[Any], op: Any, anchor: Any, lock
         "try:",
         f"    results, assigned, checked, *direct = run(({given}), ({reads}), ({hosts}))",
         "except Exception as error:",
-        "    failed(error)",
+        f"    {failed}(error)",
         "    return FAILED",
         *(["if not all(checked):", "    return FAILED"] if recording.plan.program.checks else []),
     ]
@@ -163,8 +176,7 @@ def quick_call(recording: Any, leaves: Sequence[Any], op: Any, anchor: Any, lock
     if recording.single:
         answer = outputs[0]
     else:
-        names.bound |= {"unflatten": nested.unflatten, "structure": recording.structure}
-        answer = f"unflatten(structure, [{', '.join(outputs)}])"
+        answer = f"unflatten({names(recording.structure, 'structure')}, [{', '.join(outputs)}])"
     if plan.ignores:
         body = ["with errstate(all='ignore'):", *(f"    {line}" for line in body)]
     if writes:
@@ -182,7 +194,7 @@ def quick_call(recording: Any, leaves: Sequence[Any], op: Any, anchor: Any, lock
     ]
     source = "\n".join(lines)
     exec(compile(source, "<call of a compiled function>", "exec"), names.bound)  # noqa: S102  (our own source)
-    return names.bound["quick"]
+    return names.bound.pop("quick")
 
 
 def commit_lines(recording: Any, names: Names, states: Sequence[Any]) -> list[str]:

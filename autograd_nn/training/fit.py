@@ -37,7 +37,7 @@ from .history import History, environment
 from .metric import Metric, Tally, measured, metrics_of, plain, predicting
 from .objective import Objective, check_loss
 from .progress import Progress
-from .step import CompiledStep, all_ours
+from .step import MANY_STEPS, CompiledStep, Snapshot, all_ours, backend_for
 
 __all__ = ["fit"]
 
@@ -90,7 +90,9 @@ def fit(
             the same way. True: the file of `checkpoint`, if it is there.
         compile: True to compile the whole step, forward, backward and update, see `autograd_nn.compile`; "auto" to do
             so where model, loss and optimizer are the library's own, whose steps are known to be the same from call to
-            call; `history.environment` says what was chosen. The first two steps are not compiled.
+            call, and where it pays: from 200 steps on as calls of NumPy, bit for bit the same, and from 20,000 on as
+            machine code, if Numba is installed. `history.environment` says what was picked. The first two steps are
+            not compiled.
         backend: compile the step for this back end: "numpy"; "native", with Numba; or "xla", through JAX, on the CPU,
             GPU or TPU that it finds. There weights and the state of the optimizer stay between steps; whoever looks at
             them has them fetched.
@@ -186,23 +188,28 @@ class Run:
         self.leaves = [*parameters, *model.buffers()]
         self.others = not set(parameters) <= set(self.optimizer.parameters)  # some are not trained
         self.good: list[Any] | None = None  # the last weights whose loss was finite
-        self.before = list(map(held, self.leaves))
+        self.before: list[Any] | None = list(map(held, self.leaves))  # None: there is nothing to take back
         self.in_step = False
         self.state = State(model, self.optimizer, self.objective, int(epochs))
         self.state._save = self.save
         self.state.history.seed = self.sequence.entropy
         self.compiled: CompiledStep | None = None
-        ours = all_ours(model, self.objective, self.optimizer)
-        self.backend = (
-            ("auto" if ours else None) if compile == "auto" else "auto" if compile is True else compile or None
-        )
+        steps = self.state.epochs * (len(self.feed) or MANY_STEPS)
+        if compile == "auto":
+            self.backend = backend_for(steps) if all_ours(model, self.objective, self.optimizer) else None
+        else:
+            self.backend = "auto" if compile is True else compile or None
         self.state.history.environment = environment()
-        self.snapshot = held if self.backend == "xla" else attrgetter("_data")
+        self.look = held if self.backend == "xla" else attrgetter("_data")
+        self.snapshot = Snapshot(self.leaves)
         if self.mesh is not None:
             self.mesh.check_batch(batch_size if self.feed.arrays is not None else None)
             self.state.history.environment["mesh"] = repr(self.mesh)
         if self.backend is not None:
-            self.state.history.environment["backend"] = f"compiled: {self.backend.replace('auto', 'numpy')}"
+            self.state.history.environment["backend"] = f"compiled: {self.backend}"
+        self.in_place = self.backend != "xla"  # whose steps put new arrays in the place of the old ones
+        self.unnamed = self.backend == "auto"  # is it to be seen yet what "auto" picks?
+        self.resumed_from: str | None = None
         self.strays: set[Any] | None = None  # leaves that want a gradient and that nobody trains
         self.watching = True
         self.tally = Tally(self.metrics)
@@ -291,6 +298,7 @@ class Run:
             self.state, self.optimizer, self.objective, self.tally, self.leaves
         )  # fmt: skip
         after_step = [c.step for c in self.callbacks if type(c).step is not Callback.step]
+        looked_at = bool(after_step)
         if report.bar is not None and report.by_step:
             after_step.append(report.step)
         zero_grad = both(optimizer.zero_grad, self.model.zero_grad) if self.others else optimizer.zero_grad
@@ -300,8 +308,9 @@ class Run:
                 optimizer,
                 zero_grad,
                 self.backend,
-                gradients=bool(after_step),
+                gradients=looked_at,
                 predictions=bool(self.metrics),
+                keep=self.keep if self.in_place else None,
                 mesh=self.mesh,
             )
         for batch in batches:
@@ -310,11 +319,14 @@ class Run:
                 continue
             if self.mesh is not None and not state.step:
                 self.mesh.check_batch(batch.rows)
-            self.before = [self.snapshot(leaf) for leaf in leaves]
+            compiled = self.compiled if state.step >= EAGER_STEPS or self.mesh is not None else None
+            self.before = None if compiled is not None and self.in_place else list(map(self.look, leaves))
             self.in_step = True
             try:
-                if self.compiled is not None and (state.step >= EAGER_STEPS or self.mesh is not None):
-                    prediction, number = self.compiled(batch)
+                if compiled is not None:
+                    prediction, number = compiled(batch)
+                    if self.unnamed:
+                        self.name_backend()
                 else:
                     prediction, number = self.eager_step(batch, zero_grad)
                 if not math.isfinite(number):
@@ -339,6 +351,20 @@ class Run:
                 return
         if not state.batch:
             raise ValueError("data gave no batches in this epoch.")
+
+    def keep(self) -> None:
+        """Keep the weights, whose loss is finite, before a compiled step moves them in their own arrays."""
+        self.before = self.snapshot.take()
+
+    def name_backend(self) -> None:
+        """Write down which back end "auto" has picked."""
+        plan = self.compiled.plan if self.compiled is not None else None
+        if plan is None:
+            return
+        self.unnamed = False
+        self.state.history.environment["backend"] = f"compiled: {plan}"
+        if self.resumed_from not in (None, f"compiled: {plan}", "compiled: auto"):
+            self.warn_of_changes([f"environment: backend wanted {self.resumed_from!r}, got 'compiled: {plan}'"])
 
     def eager_step(self, batch: Batch, zero_grad: Callable[[], None]) -> tuple[Any, float]:
         """Take one step, unless the loss is not finite; returns prediction and loss."""
@@ -415,7 +441,9 @@ class Run:
             )
         self.state.stopping = f"not finite: {what}. {advice}"
 
-    def take_back(self, arrays: list[Any]) -> None:
+    def take_back(self, arrays: list[Any] | None) -> None:
+        if arrays is None:  # nothing has changed
+            return
         for leaf, array in zip(self.leaves, arrays, strict=True):
             if held(leaf) is not array:
                 put_back(leaf, array)
@@ -573,14 +601,21 @@ class Run:
             raise ValueError(
                 f"{os.fspath(path)} does not fit this run; make model, optimizer and data in the same way:\n{lines}"
             )
-        self.before = list(map(self.snapshot, self.leaves))
-        if changed := differences("environment", saved["environment"], self.state.history.environment):
-            warnings.warn(
-                "resumed under other conditions, so the last bits may differ from those of one run: "
-                + "; ".join(changed),
-                TrainingWarning,
-                stacklevel=4,
-            )
+        self.before = list(map(self.look, self.leaves))
+        came, now = saved["environment"], self.state.history.environment
+        ran = str(came.get("backend")) if isinstance(came, dict) else ""
+        if ran.startswith("compiled") and (self.unnamed or ran == "compiled: auto"):  # compared when both are known
+            self.resumed_from, came = ran, {**came, "backend": now["backend"]}
+        if changed := differences("environment", came, now):
+            self.warn_of_changes(changed)
+
+    def warn_of_changes(self, changed: list[str]) -> None:
+        """Warn of what is no longer as it was in the run that is resumed."""
+        warnings.warn(
+            "resumed under other conditions, so the last bits may differ from those of one run: " + "; ".join(changed),
+            TrainingWarning,
+            stacklevel=5,
+        )
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Take everything but optimizer and data from a checkpoint."""

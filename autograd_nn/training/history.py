@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import functools
 import html
 import math
 import os
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -162,10 +163,17 @@ def environment() -> dict[str, Any]:
 def threads() -> int:
     """Return the number of threads that BLAS uses, or may use where nobody can tell."""
     try:
-        from threadpoolctl import threadpool_info  # pyright: ignore[reportMissingImports]
+        from threadpoolctl import ThreadpoolController  # pyright: ignore[reportMissingImports]
     except ImportError:
         for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
             if os.environ.get(name, "").isdigit():
                 return int(os.environ[name])
         return os.cpu_count() or 1
-    return max((pool["num_threads"] for pool in threadpool_info()), default=1)
+    pools = thread_pools(ThreadpoolController, len(sys.modules)).info()
+    return max((pool["num_threads"] for pool in pools), default=1)
+
+
+@functools.lru_cache(maxsize=1)
+def thread_pools(find: Callable[[], Any], modules: int) -> Any:
+    """Return the thread pools of this process; looked for, which takes milliseconds, only after further imports."""
+    return find()

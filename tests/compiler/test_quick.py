@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from autograd_nn import Value, compile, debug, grad, nn, no_grad, optim
+from autograd_nn.compiler import CompileWarning
 from autograd_nn.compiler.native_cache import needed
 from autograd_nn.compiler.quick import MISS, Names
 
@@ -244,6 +245,64 @@ def test_modes_are_seen(backend):
     with debug():
         assert compiled(X).parents[0].op is not None
     assert np.array_equal(grad(lambda x: compiled(x))(X), X)
+
+
+def test_a_call_without_recording_leaves_no_trace(backend):
+    w = Value(X, requires_grad=True)
+    compiled = compile(lambda x: (w * x).sum(), backend=backend)
+    with no_grad():
+        for _k in range(3):
+            assert not compiled(X).requires_grad
+    for _k in range(3):
+        assert compiled(X).requires_grad
+
+
+@pytest.mark.parametrize("optimizer", [optim.SGD, optim.Adam])
+def test_batches_of_several_sizes_take_turns(backend, optimizer):
+    """Each size keeps its call, and the weights their arrays."""
+    model, moves, step = training(optimizer=optimizer)
+    twin, other, same = training(optimizer=optimizer)
+    compiled, slow = compile(step, backend=backend), compile(same, backend=backend)
+    x, y = BATCH
+    sizes = [(x, y), (x[:5], y[:5]), (x[:3], y[:3])]
+    for batch in sizes:
+        slow(*batch)
+        compiled(*batch)
+    general(slow)
+    compiled(*sizes[0])
+    slow(*sizes[0])
+    recordings = [r for of_kind in compiled._recordings.values() for r in of_kind]
+    left = [r.quickens for r in recordings]
+    assert len(recordings) == 3 and all(r.quick is not None for r in recordings)
+    arrays = [id(p._data) for p in model.parameters()]
+    for k in (0, 1, 0, 2, 2, 1, 0):
+        assert compiled(*sizes[k]).item() == slow(*sizes[k]).item()
+    assert [r.quickens for r in recordings] == left and all(r.quick is not None for r in recordings)
+    assert arrays == [id(p._data) for p in model.parameters()]
+    assert moves.steps == other.steps == 11
+    assert all(np.array_equal(p.data, q.data) for p, q in zip(model.parameters(), twin.parameters(), strict=True))
+    for p in (*model.parameters(), *twin.parameters()):
+        p.data = p.data * 0.5  # new arrays: all of the calls are written out anew
+    for k in (2, 1, 0, 2):
+        assert compiled(*sizes[k]).item() == slow(*sizes[k]).item()
+    assert all(np.array_equal(p.data, q.data) for p, q in zip(model.parameters(), twin.parameters(), strict=True))
+
+
+def test_what_is_forgotten_is_not_held(backend):
+    """Many sizes: the recordings that make room are not kept by the calls of others."""
+    compiled = compile(lambda x: x * 2.0, backend=backend)
+    compiled(np.ones(100))
+    first = weakref.ref(compiled._latest().plan)
+    for n in range(1, 7):
+        compiled(np.ones(n))
+    with pytest.warns(CompileWarning):
+        compiled(np.ones(7))
+    for n in range(8, 20):
+        assert compiled(np.ones(n)).shape == (n,)
+    gc.collect()
+    assert first() is None and len(compiled._names.bound) < 60
+    for n in (100, 5, 19):
+        assert np.array_equal(compiled(np.ones(n)), np.full(n, 2.0))
 
 
 def test_an_attribute_that_is_gone_is_the_error_of_the_function(backend):

@@ -45,7 +45,7 @@ def taped(native, monkeypatch):
     """Everything that is compiled runs on a tape; returns the plans."""
     plans = Plans()
 
-    def plan_of(program, backend):
+    def plan_of(program, backend, threads=1):
         plans.append(TapePlan(program, native=native))
         return plans[-1]
 
@@ -190,7 +190,7 @@ def test_random_graphs_of_python_floats_equal_eager_to_the_last_bit(taped, one_b
 @LAW
 @given(graphs(EXACT))
 def test_exact_graphs_equal_eager_as_calls_of_numpy(monkeypatch, case):
-    monkeypatch.setattr(module, "plan_of", lambda program, backend: TapePlan(program, native=False))
+    monkeypatch.setattr(module, "plan_of", lambda program, backend, threads=1: TapePlan(program, native=False))
     monkeypatch.setattr(tape, "NARROW", 1)
     steps, points = case
     first = value_and_grad(function(steps, EXACT), (0, 1, 2))

@@ -77,6 +77,10 @@ def test_csv(tmp_path):
 
 def test_threads_are_told_also_without_threadpoolctl(monkeypatch):
     assert threads() == 1  # the suite runs on one
+    import threadpoolctl
+
+    with threadpoolctl.threadpool_limits(2):
+        assert threads() == 2  # asked anew, though the pools are known
     monkeypatch.setitem(sys.modules, "threadpoolctl", None)
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
     assert threads() == 3 and environment()["threads"] == 3

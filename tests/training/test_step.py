@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 
@@ -10,11 +11,13 @@ import pytest
 
 from autograd_nn import Value, nn, optim
 from autograd_nn.compiler import CompileWarning
+from autograd_nn.compiler.compile import QUICKENS
+from autograd_nn.compiler.native_cache import needed
 from autograd_nn.losses import cross_entropy, mse
 from autograd_nn.training import Callback, Checkpoint, EarlyStopping, TrainingWarning, fit
 from autograd_nn.training.feed import Batch
 from autograd_nn.training.objective import Objective
-from autograd_nn.training.step import CompiledStep, all_ours
+from autograd_nn.training.step import FEW_STEPS, MANY_STEPS, CompiledStep, Snapshot, all_ours, backend_for
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(22, 6)).astype(np.float32)
@@ -37,7 +40,7 @@ def rows(history):
 def both(make, data, loss="cross_entropy", optimizer=adam, **options):
     """Train eagerly and compiled; everything must be equal. Return the compiled model and its history."""
     found = []
-    for compiled in (False, True):
+    for compiled in (False, "numpy"):
         model = make()
         moves = optimizer(model)
         given = {name: option() if isinstance(option, type) else option for name, option in options.items()}
@@ -50,7 +53,7 @@ def both(make, data, loss="cross_entropy", optimizer=adam, **options):
     assert all(old[k].tobytes() == new[k].tobytes() for k in old)
     assert repr(o.state_dict()) == repr(p.state_dict())
     assert repr(rows(first)) == repr(rows(second)) and first.stopped == second.stopped
-    assert second.environment["backend"].startswith("compiled")
+    assert second.environment["backend"] == "compiled: numpy"
     return b, second
 
 
@@ -338,10 +341,154 @@ def test_auto_compiles_what_is_the_library_s_own():
     other = nn.MLP([6, 4, 2], activation=lambda x: x * x, rng=0)
     assert not all_ours(other, Objective(other, "mse"), own)
     for net, backend in ((mlp(), True), (Mine(), False)):
-        history = fit(net, (X, T), "mse", "sgd", epochs=1, progress=False, compile="auto")
-        assert history.environment["backend"].startswith("compiled") == backend
+        history = fit(net, (X, T), "mse", "sgd", epochs=FEW_STEPS, progress=False, compile="auto")
+        assert history.environment["backend"] == ("compiled: numpy" if backend else "numpy")
     with pytest.raises(ValueError, match="compile wanted True, False or .*'?auto'?.*, got 'yes'"):
         fit(mlp(), (X, T), "mse", compile="yes")
+
+
+def test_the_rule_of_auto_counts_steps():
+    assert [backend_for(n) for n in (0, FEW_STEPS - 1)] == [None, None]
+    assert [backend_for(n) for n in (FEW_STEPS, MANY_STEPS - 1)] == ["numpy", "numpy"]
+    assert backend_for(MANY_STEPS) == "auto"
+    for epochs, backend in ((FEW_STEPS // 3, "numpy"), (FEW_STEPS // 3 + 1, "compiled: numpy")):  # 3 steps each
+        history = fit(
+            mlp(), (X, T), "mse", "sgd", epochs=epochs, batch_size=8, progress=False, compile="auto", shuffle=False
+        )
+        assert history.environment["backend"] == backend
+    smooth = functools.partial(cross_entropy, label_smoothing=0.1)
+    model = mlp()
+    assert all_ours(model, Objective(model, smooth), adam(model))
+    assert not all_ours(model, Objective(model, functools.partial(lambda p, t, a: mse(p, t), a=1)), adam(model))
+
+
+class Arrays(Callback):
+    """Looks which arrays hold the weights, without holding them."""
+
+    def __init__(self):
+        self.ids = []
+
+    def step(self, state):
+        self.ids.append([id(p._data) for p in state.model.parameters()])
+
+
+class Runs:
+    """Keeps the compiled steps of `fit`."""
+
+    def __init__(self, monkeypatch):
+        self.steps = []
+        module = sys.modules["autograd_nn.training.fit"]
+        monkeypatch.setattr(module, "CompiledStep", self.make)
+
+    def make(self, *args, **options):
+        self.steps.append(CompiledStep(*args, **options))
+        return self.steps[-1]
+
+    def recordings(self):
+        (step,) = self.steps
+        return [r for of_key in step.compiled._recordings.values() for r in of_key]
+
+
+def in_place(monkeypatch, backend):
+    runs, arrays = Runs(monkeypatch), Arrays()
+    for callbacks in (arrays, EarlyStopping("loss")):
+        runs.steps.clear()
+        fit(
+            mlp(),
+            (X, T),
+            "mse",
+            "adam",
+            epochs=8,
+            batch_size=8,
+            progress=False,
+            compile=backend,
+            metrics="mse",
+            validation=(X, T),
+            callbacks=callbacks,
+        )
+        found = runs.recordings()
+        assert [r.plan.name for r in found] == [backend] * 2  # for batches of 8 and of 6 rows
+        assert all(r.quick is not None and r.quickens == QUICKENS - 1 for r in found)  # written out once
+    assert arrays.ids[3] == arrays.ids[-1]  # after the first compiled step
+
+
+def test_weights_move_in_their_own_arrays(monkeypatch):
+    in_place(monkeypatch, "numpy")
+
+
+@pytest.mark.native
+def test_weights_move_in_their_own_arrays_in_native_code(monkeypatch):
+    needs_numba()
+    in_place(monkeypatch, "native")
+
+
+def needs_numba():
+    try:
+        needed()
+    except ImportError:
+        pytest.skip("no Numba")
+
+
+@pytest.mark.native
+def test_native_code_trains_the_same_to_rounding():
+    """History, weights, gradients that callbacks see; weights of rows; the end by a loss that is not finite."""
+    needs_numba()
+
+    class Seen(Callback):
+        def __init__(self):
+            self.norms = []
+
+        def step(self, state):
+            self.norms.append([float(np.abs(p.grad).sum()) for p in state.model.parameters()])
+
+    late = lambda step: 0.01 if step < 11 else 1e30  # noqa: E731
+    for data, rate, end in (((X, T), 0.01, "finished"), ((X, T, WEIGHTS), late, "not finite")):
+        found = []
+        for compiled in (False, True):
+            model, seen = mlp(), Seen()
+            optimizer = optim.Adam(model.parameters(), rate)
+            history = fit(
+                model,
+                data,
+                "mse",
+                optimizer,
+                epochs=5,
+                batch_size=8,
+                metrics="mae",
+                callbacks=seen,
+                progress=False,
+                compile=compiled,
+            )
+            assert history.stopped.startswith(end)
+            found.append((model.state_dict(), history, seen.norms, optimizer.state_dict()))
+        (old, first, norms, state), (new, second, others, also) = found
+        assert second.environment["backend"] == "compiled: native"
+        assert first.stopped == second.stopped and len(first) == len(second) and state["steps"] == also["steps"]
+        for name in old:
+            np.testing.assert_allclose(new[name], old[name], rtol=2e-5, atol=1e-6)
+        for name in ("loss", "mae"):
+            np.testing.assert_allclose(second[name], first[name], rtol=1e-5)
+        np.testing.assert_allclose(others, norms, rtol=1e-4)
+
+
+@pytest.mark.parametrize("at", [1, 2, 4])
+def test_ctrl_c_after_a_step_was_taken_and_before_it_counts(monkeypatch, at):
+    model = nn.Sequential(nn.Linear(6, 8, rng=0), nn.BatchNorm(8), nn.Linear(8, 2, rng=1))
+    before = []
+    take = CompiledStep.__call__
+
+    def press(step, batch):
+        before.append(model.state_dict())
+        result = take(step, batch)
+        if len(before) == at:
+            raise KeyboardInterrupt
+        return result
+
+    monkeypatch.setattr(CompiledStep, "__call__", press)
+    history = fit(model, (X, T), "mse", adam(model), epochs=4, batch_size=4, progress=False, compile="numpy")
+    assert history.stopped.startswith("interrupted") and f"after {at + 1} steps" in history.stopped
+    now = model.state_dict()
+    assert all(np.array_equal(before[-1][name], now[name]) for name in now)
 
 
 def test_branching_on_data_in_a_model_says_what_to_write():
@@ -385,6 +532,72 @@ def test_the_step_by_itself():
     assert math.isnan(loss) and optimizer.steps == 1
     assert all(np.array_equal(before[k], v) for k, v in model.state_dict().items())
     assert all(p.grad is g for p, g in zip(model.parameters(), kept, strict=True))
+
+
+def test_a_plan_that_fails_changes_nothing_if_the_loss_is_not_finite():
+    """The function itself is called then, and looks at its loss, too."""
+    model = mlp()
+    optimizer = adam(model)
+    kept = []
+    step = CompiledStep(
+        Objective(model, "mse"), optimizer, optimizer.zero_grad, keep=lambda: kept.append(model.state_dict())
+    )
+    for _ in range(3):
+        step(Batch(X, T, None, 0))
+    assert len(kept) == optimizer.steps == 3
+    before = model.state_dict()
+    recording = step.compiled._latest()
+    recording.quick, recording.quickens = None, 0
+
+    def fails(*_):
+        raise ValueError("out of order")
+
+    recording.threads.run = fails
+    with pytest.warns(CompileWarning, match="out of order"):
+        _, loss = step(Batch(X * np.float32(np.nan), T, None, 0))
+    assert math.isnan(loss) and optimizer.steps == len(kept) == 3
+    assert all(np.array_equal(before[k], v) for k, v in model.state_dict().items())
+    step(Batch(X, T, None, 0))
+    assert optimizer.steps == len(kept) == 4
+    assert all(np.array_equal(before[k], v) for k, v in kept[-1].items())
+
+
+def test_a_snapshot_uses_its_memory_again():
+    p, q, number = Value(np.ones((2, 3))), Value(np.arange(3.0)), Value(2.0)
+    snapshot = Snapshot([p, q])
+    first = snapshot.take()
+    arrays = list(first)
+    p.data, q.data = p.data * 5.0, q.data + 1.0
+    assert np.array_equal(first[0], np.ones((2, 3))) and np.array_equal(first[1], [0, 1, 2])
+    assert all(a is b for a, b in zip(snapshot.take(), arrays, strict=True))
+    assert np.array_equal(arrays[0], np.full((2, 3), 5.0)) and np.array_equal(arrays[1], [1, 2, 3])
+    q.assign(np.zeros(3, np.float32))
+    assert snapshot.take()[1].dtype == np.float32 and arrays[1].dtype == float
+    assert not np.shares_memory(snapshot.data[0], p._data)
+    numbers = Snapshot([number])
+    assert numbers.take() == [2.0]
+    number.assign(3.0)
+    assert numbers.take() == [3.0]
+
+
+def test_a_run_that_is_resumed_with_what_auto_picks_is_the_same_run(tmp_path):
+    def train(epochs, compiled=True, **options):
+        model = mlp()
+        return model, fit(
+            model, (X, T), "mse", adam(model), epochs=epochs, batch_size=8, progress=False, compile=compiled, **options
+        )
+
+    file = tmp_path / "run.npz"
+    wanted, history = train(4)
+    assert history.environment["backend"] == "compiled: numpy"
+    train(2, checkpoint=file)
+    model, _ = train(4, resume=file)  # no warning
+    assert all(
+        a.tobytes() == b.tobytes() for a, b in zip(*[m.state_dict().values() for m in (wanted, model)], strict=True)
+    )
+    train(2, "tape", checkpoint=file)
+    with pytest.warns(TrainingWarning, match="backend wanted 'compiled: tape', got 'compiled: numpy'"):
+        train(4, resume=file)
 
 
 def test_many_sizes_of_batches_are_a_warning():
