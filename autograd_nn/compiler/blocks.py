@@ -1,4 +1,4 @@
-"""Runs: elementwise work on large arrays, put together, so that it is done block by block while a block is in the cache.
+"""Runs: elementwise work on large arrays, put together, so that it is done block by block, in the cache.
 
 What only a run needs is never there as a whole: it takes the memory of one block.
 """
@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 from .memory import last_uses
 from .program import Instruction, Program, Variable
 
-__all__ = ["LARGE", "LENGTH", "Run", "schedule"]
+__all__ = ["BLOCK", "LARGE", "Run", "schedule"]
 
-LARGE = 1 << 16
-"""Arrays with more elements than this are worked on in blocks."""
-LENGTH = 1 << 13
-"""Elements of a block at most: several blocks fit into the cache next to a core."""
+LARGE = 1 << 19
+"""Arrays with more elements than this are worked on in blocks. Smaller ones stay in the last cache: blocks of them save
+memory, and no time."""
+BLOCK = 1 << 17
+"""Bytes of a block: several of them fit into the cache next to a core."""
 
 
 class Run:
@@ -30,12 +32,12 @@ class Run:
         partial: members whose results are complete after the last block only.
     """
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, ...], itemsize: int) -> None:
         self.shape = shape
-        across = math.prod(shape[1:])
-        self.flat = across > 2 * LENGTH
+        across, length = math.prod(shape[1:]), max(BLOCK // itemsize, 1)
+        self.flat = across > 2 * length
         self.total = math.prod(shape) if self.flat else shape[0]
-        self.length = min(LENGTH if self.flat else max(LENGTH // across, 1), self.total)
+        self.length = min(length if self.flat else max(length // across, 1), self.total)
         self.members: list[Instruction] = []
         self.made: set[Variable] = set()
         self.partial: set[Instruction] = set()
@@ -84,13 +86,14 @@ class Scheduler:
         self.uses = program.uses()
         self.viewed = set(base.values())
         self.skip = skip
-        self.items: list[Run | Instruction] = []
+        self.items: list[Any] = []  # runs and instructions
         self.at: dict[Variable, float] = {}  # the item that makes a variable; what takes no time is made between items
         self.between: dict[float, list[Instruction]] = {}
         self.latest: dict[tuple[int, ...], int] = {}
         self.heavy = -1  # the last item that takes time
 
     def run(self) -> list[Run | Instruction]:
+        """Return the instructions in order, and runs."""
         for instruction in self.program.instructions:
             if instruction.out.python or instruction.out.shape is None or instruction in self.skip:
                 found = None
@@ -110,7 +113,7 @@ class Scheduler:
         for k, item in enumerate(self.items):
             if isinstance(item, Run):
                 item.members.sort(key=self.order.__getitem__)
-                ordered += [item] if self.pays(item) else item.members
+                ordered += [item] if item.members and self.pays(item) else item.members
             else:
                 ordered.append(item)
             ordered += self.between.get(k + 0.5, ())
@@ -118,30 +121,32 @@ class Scheduler:
 
     def find(self, instruction: Instruction) -> int | None:
         """Return the number of the run that an instruction joins; None if there is none."""
-        v = instruction.out
-        if self.elementwise(instruction) and math.prod(v.shape) > LARGE:
-            wanted = Run(v.shape)
-            if not all(map(wanted.takes, instruction.args)):
-                return None
-            k = self.latest.get(v.shape)
-            if k is None or not self.fits(instruction, k):
-                k = self.latest[v.shape] = self.heavy = len(self.items)
-                self.items.append(wanted)
-            return k
-        axes = self.reduced(instruction)
-        if axes is None and not self.elementwise(instruction):
+        v, elementwise, axes = instruction.out, self.elementwise(instruction), self.reduced(instruction)
+        if not elementwise and axes is None:
             return None
+        k = self.maker(instruction)
+        if k is not None and self.fits(instruction, k):
+            run: Any = self.items[k]
+            if axes is None and run.column(v):
+                return k
+            if axes is not None and (not run.flat or len(axes) == len(instruction.args[0].shape)):
+                return k
+        if not elementwise or math.prod(v.shape) <= LARGE:
+            return None
+        wanted = Run(v.shape, max(x.dtype.itemsize for x in (v, *instruction.args)))
+        if not all(map(wanted.takes, instruction.args)):
+            return None
+        k = self.latest.get(v.shape)
+        if k is None or not self.fits(instruction, k) or not all(map(self.items[k].takes, instruction.args)):
+            k = self.latest[v.shape] = self.heavy = len(self.items)
+            self.items.append(wanted)
+        return k
+
+    def maker(self, instruction: Instruction) -> int | None:
+        """Return the number of the run that makes what an instruction reads, if nothing that it reads is made later."""
         latest = max([self.at.get(x, -1) for x in instruction.args], default=-1)
-        if latest < 0 or latest != int(latest):
-            return None
         k = int(latest)
-        run = self.items[k]
-        if not isinstance(run, Run) or not self.fits(instruction, k):
-            return None
-        if axes is not None:
-            x = instruction.args[0]
-            return k if not run.flat or len(axes) == len(x.shape) else None
-        return k if run.column(v) else None
+        return k if k >= 0 and k == latest and isinstance(self.items[k], Run) else None
 
     def fits(self, instruction: Instruction, k: int) -> bool:
         """Is there all that an instruction reads, and does memory not grow if it is moved up there?"""
@@ -158,6 +163,7 @@ class Scheduler:
         return instruction.out.nbytes <= max(freed, instruction.args[0].nbytes // 8)
 
     def join(self, instruction: Instruction, k: int) -> None:
+        """Add an instruction to a run."""
         run = self.items[k]
         if isinstance(run, Run):
             axes = self.reduced(instruction)

@@ -290,6 +290,11 @@ class Writer:
         if v in loop.blocks:
             loop.names[v], self.buffer[v] = self.block(loop, v.shape, v.dtype)
             return loop.names[v]
+        for x in [x for x in self.buffer if x not in loop.blocks and self.read_last.get(x, self.at) < self.at]:
+            if x not in self.aliased and x.shape == v.shape and x.dtype == v.dtype:  # block by block it is over with
+                loop.names[v], self.buffer[v] = self.read(x), self.buffer.pop(x)
+                self.static[v], self.expression[v] = self.static[x], self.expression[x]
+                return loop.names[v]
         whole, self.static[v], self.buffer[v] = self.new(v.shape, v.dtype, loop.taken)
         self.expression[v] = whole
         return self.in_blocks_of_result(loop, v, whole)
@@ -346,10 +351,10 @@ class Writer:
         self.body += [header, *inner]
         for instruction, parts in loop.final:
             start = len(self.body)
-            ufunc, _, n = reduction_of(instruction)
+            ufunc, axes, n = reduction_of(instruction)
             out = self.out(instruction)
             v = instruction.out
-            rest = tuple(m for k, m in enumerate(instruction.args[0].shape) if k not in self.reduced(instruction))
+            rest = tuple(m for k, m in enumerate(instruction.args[0].shape) if k not in axes)
             self.reduce(ufunc, parts, 0, out if tuple(v.shape) == rest else f"{out}.reshape({rest})")
             if n is not None:
                 self.call(np.divide, "divide", out, n, out)
@@ -382,6 +387,8 @@ class Writer:
         op, v = instruction.op, instruction.out
         if v.python or v.shape is None or op.name in VIEWS or any(x.shape is None for x in instruction.args):
             return False
+        if op.name in UNSTEADY:
+            return False
         if op.name in BLOCKWISE or self.ufunc(instruction) is not None:
             return True
         return op.elementwise and not op.variadic and not may_keep(instruction) and type(op).__name__ == "Op"
@@ -396,14 +403,15 @@ class Writer:
         return reduction_of(instruction)[1] or None
 
     def light(self, instruction: Instruction) -> bool:
-        """Does an instruction take no time, beside those on large arrays? So do views, and what is done with numbers."""
+        """Does an instruction take no time, beside those on large arrays? Views do not, and work on numbers."""
         return instruction.op.name in VIEWS or all(x.shape == () for x in (instruction.out, *instruction.args))
 
     # statements
 
     def add(self, text: str, into: str = "") -> None:
         """Add a line; it writes to the array, or the rows or shape of it, that an expression stands for."""
-        self.body.append(Line(text, self.sizes.get(re.match(r"\w*", into)[0], 0)))
+        name = into.partition(".")[0].partition("[")[0]
+        self.body.append(Line(text, self.sizes.get(name, 0)))
 
     def call(self, function: Any, wanted: str, *operands: Any) -> None:
         """Add a line that calls a function of variables and expressions, the last of which it writes to."""
@@ -607,6 +615,8 @@ KEYWORD_OUT = {np.maximum: "out=", np.minimum: "out="}
 
 BLOCKWISE = frozenset(("cast", "copy"))
 """Ops that are done block by block though they are not called elementwise."""
+UNSTEADY = frozenset(("fmax", "fmin"))
+"""Ops whose result may depend on the place of an element: of 0.0 and -0.0, NumPy gives the one or the other."""
 
 
 def uneven(run: Run) -> bool:
@@ -986,7 +996,7 @@ class NumpyPlan:
         clock = Clock(len(self.body))
         names = {**self._names, "clock": clock}
         exec(compile("\n".join(timed), "<profiled by autograd_nn>", "exec"), names)  # noqa: S102
-        run = names["make"]([np.empty(n, np.uint8) for n in self.sizes])
+        run = names["make"](workspace(self.sizes))
         best = [math.inf] * len(self.body)
         with np.errstate(all="ignore"):
             for _ in range(repeat):
@@ -1003,7 +1013,18 @@ class NumpyPlan:
 
     def instance(self) -> Callable[..., Any]:
         """Return the plan with buffers of its own."""
-        return self._make([np.empty(n, np.uint8) for n in self.sizes])
+        return self._make(workspace(self.sizes))
+
+
+ALIGNMENT = 64
+"""Bytes of a cache line."""
+
+
+def workspace(sizes: Sequence[int]) -> list[np.ndarray]:
+    """Return buffers that begin at cache lines, so that no vector lies across two of them."""
+    spaces = [np.empty(n + ALIGNMENT, np.uint8) for n in sizes]
+    starts = [-space.__array_interface__["data"][0] % ALIGNMENT for space in spaces]
+    return [space[start : start + n] for space, start, n in zip(spaces, starts, sizes, strict=True)]
 
 
 def view(buffer: np.ndarray, shape: tuple[int, ...], dtype: str) -> np.ndarray:
