@@ -200,6 +200,14 @@ class Writer:
         self.expression[v] = name
         return name
 
+    def zeros(self, v: Variable) -> tuple[str, np.ndarray]:
+        """Return name and example of an array of zeros that nothing else is ever written to."""
+        self.pool.sizes.append(v.nbytes)  # is never given back
+        name = f"b{len(self.setup)}"
+        self.setup.append(f"{name} = view(buffers[{len(self.pool.sizes) - 1}], {tuple(v.shape)}, {str(v.dtype)!r})")
+        self.setup.append(f"{name}.fill(0)")
+        return name, np.zeros(v.shape, v.dtype)
+
     def made_for_caller(self, v: Variable) -> tuple[str, Line]:
         """Return the name of an array that the caller gets, and the line that makes it."""
         name = self.expression[v] = f"o{v.number}"
@@ -486,7 +494,25 @@ class Writer:
                 self.plainly(instruction)
             else:
                 out = self.out(instruction, *instruction.args)
-                self.call(ufunc, ufunc.__name__, *instruction.args, KEYWORD_OUT.get(ufunc, "") + out)
+                operands = [self.operand(x, instruction.args, ufunc) for x in instruction.args]
+                self.call(ufunc, ufunc.__name__, *operands, KEYWORD_OUT.get(ufunc, "") + out)
+
+    def operand(self, x: Variable, args: Sequence[Variable], ufunc: np.ufunc) -> Any:
+        """Return an operand; a Python number beside an array as NumPy would convert it at each call."""
+        if x.kind == "constant" and (type(x.data) is float or (type(x.data) is int and ufunc in CONVERTING)):
+            kinds = {y.dtype for y in args if not y.python}
+            if len(kinds) == 1 and abs(x.data) < 1 << 24:
+                return self.number(x.data, *kinds)
+        return x
+
+    def number(self, x: float, dtype: Any) -> str:
+        """Return the expression of a number for ufuncs of arrays of some dtype: of an array, which is faster."""
+        if dtype not in (np.float32, np.float64):
+            return repr(x) if x >= 0 else f"({x!r})"
+        key = f"{dtype}_{float(x)!r}"
+        name = identifier(key.replace("-", "m"))
+        self.bound.setdefault(name, np.array(x, dtype))
+        return name
 
     def ufunc(self, instruction: Instruction) -> np.ufunc | None:
         """Return the ufunc that an elementwise op is."""
@@ -546,8 +572,15 @@ class Writer:
         elif op.name == "reshape" and instruction.attrs["order"] == "C":
             line = f"{self.read(x)}.reshape({instruction.out.shape})"
         v = instruction.out
+        part = subscript(instruction.attrs["key"]) if op.name == "getitem" and x.shape else None
+        if part is not None:
+            line = f"{self.read(x)}[{part}]"
         if x in self.static:
-            example = function(self.static[x], **instruction.attrs)
+            if part is not None and v.shape == () and "..." not in part:
+                line = f"{self.read(x)}[{part}, ...]"  # an array, not its number now
+                example: Any = self.static[x].reshape(-1)[:1].reshape(())
+            else:
+                example = function(self.static[x], **instruction.attrs)
             if not (isinstance(example, np.ndarray) and np.may_share_memory(example, self.static[x])):
                 if op.name == "reshape" and instruction.attrs.get("order", "C") == "C" and v.nbytes:
                     out = self.out(instruction)
@@ -613,6 +646,11 @@ KEYWORD_OUT = {np.maximum: "out=", np.minimum: "out="}
 """NumPy has deprecated `out` by position for these two."""
 
 
+CONVERTING = frozenset(
+    (np.add, np.subtract, np.multiply, np.divide, np.greater, np.greater_equal, np.less, np.less_equal, np.equal)
+)
+"""Ufuncs that convert a whole number beside floats to a float."""
+
 BLOCKWISE = frozenset(("cast", "copy"))
 """Ops that are done block by block though they are not called elementwise."""
 UNSTEADY = frozenset(("fmax", "fmin"))
@@ -627,6 +665,20 @@ def uneven(run: Run) -> bool:
 def note(instruction: Instruction) -> str:
     """Return what a line computes."""
     return repr(instruction) + (f"   ({instruction.scope})" if instruction.scope else "")
+
+
+def subscript(key: Sequence[Any]) -> str | None:
+    """Return what stands in the brackets of an index; None if there are index arrays."""
+    parts = []
+    for k in key:
+        if k is None or type(k) is int or k == "...":
+            parts.append(str(k))
+        elif len(k) == 3:
+            start, stop, step = ("" if n is None else str(n) for n in k)
+            parts.append(f"{start}:{stop}" + (f":{step}" if step else ""))
+        else:
+            return None
+    return ", ".join(parts) or "..."
 
 
 def identifier(name: str) -> str:
@@ -766,7 +818,7 @@ def linear(w: Writer, i: Instruction) -> bool:
 def relu(w: Writer, i: Instruction) -> bool:
     if i.args[0].dtype != i.out.dtype or i.args[0].python:
         return False
-    w.call(np.maximum, "maximum", i.args[0], 0, f"out={w.out(i, *i.args)}")
+    w.call(np.maximum, "maximum", i.args[0], w.number(0, i.out.dtype), f"out={w.out(i, *i.args)}")
     return True
 
 
@@ -798,15 +850,136 @@ def power_of(w: Writer, i: Instruction) -> bool:
 POWERS = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
 
 
-def sigmoid(w: Writer, i: Instruction) -> bool:
-    (x,) = i.args
-    if x.dtype != i.out.dtype or x.dtype == np.float16 or x.python:
-        return False
-    out = w.out(i, x)
+def inverse_of_one_plus_exp(w: Writer, x: Any, out: str, dtype: Any) -> None:
+    """Write 1 / (1 + exp(-x)) into an array."""
+    one = w.number(1.0, dtype)
     w.call(np.negative, "negative", x, out)
     w.call(np.exp, "exp", out, out)
-    w.call(np.add, "add", out, "1.0", out)
-    w.call(np.divide, "divide", "1.0", out, out)
+    w.call(np.add, "add", out, one, out)
+    w.call(np.divide, "divide", one, out, out)
+
+
+def floats(i: Instruction) -> bool:
+    """Are the first operand and the result arrays of one dtype, in single or double precision?"""
+    x = i.args[0]
+    return x.dtype == i.out.dtype and x.dtype in (np.float32, np.float64) and not x.python
+
+
+def sigmoid(w: Writer, i: Instruction) -> bool:
+    (x,) = i.args
+    if not floats(i):
+        return False
+    inverse_of_one_plus_exp(w, x, w.out(i, x), x.dtype)
+    return True
+
+
+def silu(w: Writer, i: Instruction) -> bool:
+    (x,) = i.args
+    if not floats(i):
+        return False
+    out = w.out(i)
+    inverse_of_one_plus_exp(w, x, out, x.dtype)
+    w.call(np.multiply, "multiply", x, out, out)
+    return True
+
+
+GELU_SCALE, GELU_CUBIC = 2.0 * math.sqrt(2.0 / math.pi), 0.044715
+
+
+def gelu(w: Writer, i: Instruction) -> bool:
+    (x,) = i.args
+    if i.attrs["approximate"] != "tanh" or not floats(i):
+        return False
+    out = w.out(i)
+    w.call(np.square, "square", x, out)
+    w.call(np.multiply, "multiply", w.number(GELU_CUBIC, x.dtype), out, out)
+    w.call(np.add, "add", w.number(1.0, x.dtype), out, out)
+    w.call(np.multiply, "multiply", x, out, out)
+    w.call(np.multiply, "multiply", w.number(GELU_SCALE, x.dtype), out, out)
+    inverse_of_one_plus_exp(w, out, out, x.dtype)
+    w.call(np.multiply, "multiply", x, out, out)
+    return True
+
+
+def softplus(w: Writer, i: Instruction) -> bool:
+    """softplus and its mirror image, log σ."""
+    (x,) = i.args
+    if not floats(i):
+        return False
+    t = w.temporary(x.shape, x.dtype)
+    w.call(np.absolute, "absolute", x, t)
+    w.call(np.negative, "negative", t, t)
+    w.call(np.exp, "exp", t, t)
+    w.call(np.log1p, "log1p", t, t)
+    out, zero = w.out(i, x), w.number(0.0, x.dtype)
+    if i.op.name == "softplus":
+        w.call(np.maximum, "maximum", x, zero, f"out={out}")
+        w.call(np.add, "add", out, t, out)
+    else:
+        w.call(np.minimum, "minimum", x, zero, f"out={out}")
+        w.call(np.subtract, "subtract", out, t, out)
+    return True
+
+
+def two_sided(w: Writer, i: Instruction) -> bool:
+    """leaky_relu and elu: something for x below 0, added to what is above."""
+    (x,) = i.args
+    factor = i.attrs["negative_slope" if i.op.name == "leaky_relu" else "alpha"]
+    if not floats(i) or type(factor) not in (int, float) or not math.isfinite(factor):
+        return False
+    t, zero = w.temporary(x.shape, x.dtype), w.number(0.0, x.dtype)
+    w.call(np.minimum, "minimum", x, zero, f"out={t}")
+    if i.op.name == "elu":
+        w.call(np.expm1, "expm1", t, t)
+    w.call(np.multiply, "multiply", t, w.number(factor, x.dtype), t)
+    out = w.out(i, x)
+    w.call(np.maximum, "maximum", x, zero, f"out={out}")
+    w.call(np.add, "add", out, t, out)
+    return True
+
+
+def softsign(w: Writer, i: Instruction) -> bool:
+    (x,) = i.args
+    if not floats(i):
+        return False
+    out = w.out(i)
+    w.call(np.absolute, "absolute", x, out)
+    w.call(np.add, "add", w.number(1.0, x.dtype), out, out)
+    w.call(np.divide, "divide", x, out, out)
+    return True
+
+
+def normal_pdf(w: Writer, i: Instruction) -> bool:
+    (x,) = i.args
+    if not floats(i):
+        return False
+    out = w.out(i, x)
+    w.call(np.square, "square", x, out)
+    w.call(np.multiply, "multiply", out, w.number(-0.5, x.dtype), out)
+    w.call(np.exp, "exp", out, out)
+    w.call(np.multiply, "multiply", out, w.number(1.0 / math.sqrt(2.0 * math.pi), x.dtype), out)
+    return True
+
+
+SMALL = 1 << 16
+"""Bytes of an array of zeros that may be kept for one result."""
+
+
+def place(w: Writer, i: Instruction) -> bool:
+    """Zeros but for a part: of a small array nobody else gets the buffer, so that the zeros are written once."""
+    x, v = i.args[0], i.out
+    part = subscript(i.attrs["key"])
+    if part is None or len(i.args) > 1 or x.python or x.dtype != v.dtype or not v.shape:
+        return False
+    if v in w.returned or v.nbytes > SMALL:
+        out = w.out(i)
+        w.add(f"{out}.fill(0)", out)
+        w.add(f"{out}[{part}] = {w.read(x)}")
+        return True
+    w.expression[v], w.static[v] = w.zeros(v)
+    inside = w.once(f"{w.expression[v]}[{part if '...' in part else f'{part}, ...'}]")
+    w.sizes[inside] = x.nbytes
+    w.add(f"copyto({inside}, {w.read(x)})", inside)
     return True
 
 
@@ -924,6 +1097,15 @@ EMIT: dict[str, Callable[[Writer, Instruction], bool]] = {
     "relu": relu,
     "power_of": power_of,
     "sigmoid": sigmoid,
+    "silu": silu,
+    "gelu": gelu,
+    "softplus": softplus,
+    "log_sigmoid": softplus,
+    "leaky_relu": two_sided,
+    "elu": two_sided,
+    "softsign": softsign,
+    "normal_pdf": normal_pdf,
+    "place": place,
     "where": where,
     "clip": clip,
     "cast": cast,
