@@ -90,6 +90,7 @@ class Writer:
         self.pool = Pool()
         self.expression: dict[Variable, str] = {}
         self.uses = program.uses()
+        self.borrowed: dict[Variable, list[str]] = {}  # names of large arrays that are not in buffers
         self.read_last: dict[Variable, int] = {}  # in a loop: of what is kept until its end
         self.static: dict[Variable, np.ndarray] = {}  # an example of what is the same array at each call
         self.buffer: dict[Variable, int] = {}
@@ -235,9 +236,18 @@ class Writer:
                 self._kept.pop(number, None)
                 self.give(number)
         self._temporary = [number for number in self._temporary if number in self._kept]
+        if self.loop is None:
+            self.forget()
         within = self.loop.blocks if self.loop is not None else self.buffer
         for v in [v for v in self.buffer if self.last[v] <= self.at and v in within]:
             self.give(self.buffer.pop(v))
+
+    def forget(self) -> None:
+        """Let go of large arrays that the plan did not make the room for, and of views of them."""
+        over = [v for v in self.borrowed if self.last[v] <= self.at]
+        if over:
+            names = [name for v in over for name in self.borrowed.pop(v)]
+            self.body.append(Line(f"del {', '.join(names)}"))
 
     def give(self, number: int) -> None:
         """Give a buffer back."""
@@ -256,7 +266,10 @@ class Writer:
             text = self.once(f"blocks({text}, {loop.run.length})")
         else:
             text = f"each({text}, {loop.run.length})"
-        return self.within(v, whole, text, v.nbytes)
+        name = self.within(v, whole, text, v.nbytes)
+        if v in self.borrowed:
+            self.borrowed[v].append(name)
+        return name
 
     def once(self, text: str) -> str:
         """Return the name of something that is made once."""
@@ -538,6 +551,8 @@ class Writer:
             self.add(f"t{v.number} = {self.bind(op, function)}({operands}{attrs})", f"t{v.number}")
         if self.loop is None:
             self.expression[v] = f"t{v.number}"
+            if v.nbytes > SMALL:
+                self.borrowed[v] = [self.expression[v]]
         elif v in self.loop.blocks:
             self.loop.names[v] = f"t{v.number}"
         else:
@@ -594,6 +609,8 @@ class Writer:
             self.setup.append(f"{self.expression[v]} = {line}")
         else:
             self.expression[v] = f"t{v.number}"
+            if self.owner(v).kind == "result" and v.nbytes > SMALL:
+                self.borrowed[v] = [self.expression[v]]
             self.add(f"t{v.number} = {line}")
         return True
 
