@@ -505,6 +505,11 @@ class Writer:
             ufunc = self.ufunc(instruction)
             if ufunc is None:
                 self.plainly(instruction)
+            elif ufunc is np.multiply and (pair := masked(instruction)) is not None:
+                x, mask = pair
+                out = self.out(instruction)
+                self.add(f"copyto({out}, {self.read(mask)})", out)
+                self.call(ufunc, "multiply", x, out, out)
             else:
                 out = self.out(instruction, *instruction.args)
                 operands = [self.operand(x, instruction.args, ufunc) for x in instruction.args]
@@ -662,6 +667,20 @@ class Writer:
 KEYWORD_OUT = {np.maximum: "out=", np.minimum: "out="}
 """NumPy has deprecated `out` by position for these two."""
 
+
+def masked(i: Instruction) -> tuple[Variable, Variable] | None:
+    """Return the operands of a product of floats and a mask that is better converted first.
+
+    By itself NumPy converts it piece by piece, in memory that it allocates.
+    """
+    for x, mask in (i.args, i.args[::-1]):
+        if mask.dtype == bool and not mask.python and not x.python and x.dtype == i.out.dtype and x.dtype.kind == "f":
+            return (x, mask) if math.prod(i.out.shape) >= MASKED else None
+    return None
+
+
+MASKED = 4096
+"""Elements from which on it pays to convert a mask before it is multiplied with."""
 
 CONVERTING = frozenset(
     (np.add, np.subtract, np.multiply, np.divide, np.greater, np.greater_equal, np.less, np.less_equal, np.equal)
