@@ -187,7 +187,9 @@ class Value(Node):
     def __dlpack__(self, **kwargs: Any) -> Any:
         if self.requires_grad:
             raise BufferError(f"__dlpack__ of {describe(self)} would cut it out of the graph: write v.detach().")
-        return np.array(self._data).__dlpack__(**kwargs)
+        if kwargs.get("max_version") and isinstance(self._data, np.ndarray) and self._data.dtype.isnative:
+            return np.asarray(self.data).__dlpack__(**kwargs)  # shared, and said to be read-only
+        return np.array(self._data).__dlpack__(**kwargs)  # the older protocol cannot say that: a copy
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return np.asarray(self._data).__dlpack_device__()

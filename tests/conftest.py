@@ -26,6 +26,8 @@ from threadpoolctl import threadpool_limits
 
 from autograd_nn.compiler import native_plan
 
+collect_ignore = ["export/torch/make.py"]  # a script, which needs PyTorch
+
 SLOW_MACHINE = (HealthCheck.too_slow,)  # a loaded CI machine is not a fault of the strategy
 
 settings.register_profile("dev", deadline=None, print_blob=True, suppress_health_check=SLOW_MACHINE)

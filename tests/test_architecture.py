@@ -36,8 +36,8 @@ LAYERS = (
         *("closure", "checkpoint", "custom", "scan", "debug"),  # transforms whose op carries a function; observers
     ),
     ("nn", "optim", "data"),
-    ("training", "saving", "export", "sklearn"),
-    ("cli", "playground", "report", "plot", "pytest_plugin", "__main__"),
+    ("training", "saving", "export", "sklearn", "cluster"),
+    ("cli", "launch", "playground", "report", "plot", "pytest_plugin", "__main__"),
 )
 # These read the graph and nothing else, whatever their layer; the package itself registers `visualize` lazily.
 GRAPH_ONLY = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import math
 import operator
@@ -22,11 +23,12 @@ from ..closure import FunctionOp
 from ..graph import Graph, Node, clock, mode, modes
 from ..op import UNMASK
 from ..value import Value
+from .mesh import Mesh, MeshError
 from .native_plan import NativePlan, fits_native
 from .numpy_plan import NumpyPlan
 from .passes import simplify
-from .program import Program
-from .quick import MISS, quick_call
+from .program import Instruction, Program
+from .quick import FAILED, MISS, quick_call
 from .recorder import Recorded, RecordedArray, Recorder
 from .tape import TapePlan, fits_tape
 from .xla_plan import XlaPlan
@@ -49,7 +51,13 @@ class CompileWarning(UserWarning):
     """A compiled function does more than it needs to."""
 
 
-def compile(f: Callable[..., Any] | None = None, *, static: str | Sequence[str] = (), backend: str = "auto") -> Any:
+def compile(
+    f: Callable[..., Any] | None = None,
+    *,
+    static: str | Sequence[str] = (),
+    backend: str = "auto",
+    threads: int | None = None,
+) -> Any:
     """Return a function that does what `f` does, faster: it is recorded once, and then runs as a plan.
 
     It is recorded anew for other shapes, dtypes or static arguments. Numbers passed as arguments are read at each call,
@@ -61,13 +69,18 @@ def compile(f: Callable[..., Any] | None = None, *, static: str | Sequence[str] 
     Args:
         f: takes and returns nested tuples, lists and dicts of arrays, numbers and Values; other arguments are static.
         static: names of arguments that are fixed when the function is recorded; it is recorded anew for other values.
-        backend: "numpy"; "xla", through JAX, of the extra ``xla``; or "auto", which picks by a fixed rule: "numpy".
+        backend: "numpy", calls of NumPy; "native", machine code, with Numba of the extra ``jit``; "tape", for graphs of
+            single numbers; "xla", through JAX, of the extra ``xla``; or "auto", which picks by a fixed rule: the tape
+            for 500 instructions or more on single numbers, native code where Numba is installed for programs that are
+            neither very short nor very long, else NumPy.
+        threads: for large matrix products (in every BLAS that is loaded, by threadpoolctl, of the extra ``jit``) and
+            large loops of native code; small work stays on one. None leaves BLAS as it is, and loops on one thread.
 
     Raises:
         TypeError: while recording, if `f` branches on data, or asks for a plain number, text or array of it, or of one
             of the arguments; with the line, and what to write.
         ValueError: if there is no such back end.
-        ImportError, NotImplementedError: if JAX is not installed, or has no form of an op.
+        ImportError, NotImplementedError: if Numba or JAX is wanted and not installed, or JAX has no form of an op.
 
     Arrays that `f` uses without being given them count as constants. Under `debug()`, inside `grad` and its relatives,
     and for a Value that was computed from others, `f` itself is called, so that everything can be seen, and
@@ -88,8 +101,8 @@ def compile(f: Callable[..., Any] | None = None, *, static: str | Sequence[str] 
     ([2.5, 0.625, 0.1562], [0.125, 0.25])
     """
     if f is None:
-        return lambda f: Compiled(f, static=static, backend=backend)
-    return Compiled(f, static=static, backend=backend)
+        return lambda f: Compiled(f, static=static, backend=backend, threads=threads)
+    return Compiled(f, static=static, backend=backend, threads=threads)
 
 
 class Compiled:
@@ -100,6 +113,8 @@ class Compiled:
         static: names of arguments that are fixed when it is recorded.
         backend: see `compile`.
         accepts: looks at the computed results, and decides whether what the function assigns is assigned.
+        threads: see `compile`.
+        mesh: of the back end "xla": the devices over which the rows of all arguments are divided.
     """
 
     def __init__(
@@ -109,15 +124,19 @@ class Compiled:
         static: str | Sequence[str] = (),
         backend: str = "auto",
         accepts: Callable[[Sequence[Any]], bool] | None = None,
+        threads: int | None = None,
+        mesh: Mesh | None = None,
     ) -> None:
         if not callable(f):
             raise TypeError(f"compile wanted a function, got {type(f).__name__}: write compile(f), not compile(f(x)).")
         if backend not in BACKENDS:
             raise ValueError(f"compile: there is no backend {backend!r}: wanted one of {', '.join(BACKENDS)}.")
-        self.function = f
+        if threads is not None and (type(threads) is not int or threads < 1):
+            raise ValueError(f"compile: threads wanted an integer of at least 1, or None, got {threads!r}.")
+        self.function, self.threads = f, threads
         self.__name__: str = getattr(f, "__name__", type(f).__name__)
         self.backend = backend
-        self.accepts = accepts
+        self.accepts, self.mesh = accepts, mesh
         self.static = (static,) if isinstance(static, str) else tuple(static)
         self._parameters, self._static_positions = parameters_of(f, self.static)
         self._recordings: dict[Any, list[Recording]] = {}
@@ -132,6 +151,8 @@ class Compiled:
         last = self._last
         if last is not None and last.quick is not None and not kwargs:
             result = last.quick(args)
+            if result is FAILED:
+                return last.fall_back(self.function, args, kwargs)
             if result is not MISS:
                 return result
             last.missed()
@@ -149,7 +170,7 @@ class Compiled:
         if found is not self._last or found is None:
             found = self._use(found, key) or self._record(args, kwargs, leaves, key)
         result = found.run(leaves, self.function, args, kwargs)
-        if found.quick is None and found.quickens and not kwargs and not self.static:
+        if found.quick is None and found.quickens and current is None and not kwargs and not self.static:
             if len(leaves) == len(args) and all(map(operator.is_, leaves, args)):  # nothing is nested
                 found.quicken(leaves)
         return result
@@ -320,7 +341,7 @@ BACKENDS = ("auto", "numpy", "native", "tape", "xla")
 """Names of the back ends; "auto" is one of the others, chosen by a fixed rule."""
 
 
-def plan_of(program: Program, backend: str) -> Any:
+def plan_of(program: Program, backend: str, threads: int = 1) -> Any:
     """Return a program as the plan of a back end.
 
     "auto" is the tape for many single numbers, native code for programs that are not too short, too long or full of ops
@@ -330,10 +351,45 @@ def plan_of(program: Program, backend: str) -> Any:
         return XlaPlan(program)
     if backend == "tape" or (backend == "auto" and fits_tape(program)):
         return TapePlan(program)
-    source = fits_native(program) if backend == "auto" else None
+    source = fits_native(program, threads) if backend == "auto" else None
     if backend == "native" or source is not None:
-        return NativePlan(program, source)
+        return NativePlan(program, source, threads=threads)
     return NumpyPlan(program)
+
+
+LEAST_FLOPS = 20_000_000
+"""Floating-point operations in the matrix products of a program for which the number of BLAS threads is set."""
+
+
+def blas_limits(program: Program, threads: int | None) -> Callable[[], Any] | None:
+    """Return what makes a context in which every BLAS uses so many threads; None if it is left as it is.
+
+    Raises:
+        ImportError: if threadpoolctl is not installed.
+    """
+    if threads is None or sum(map(flops_of, program.instructions)) < LEAST_FLOPS:
+        return None
+    try:
+        package = importlib.import_module("threadpoolctl")
+    except ImportError as error:
+        raise ImportError(
+            'compile(threads=…) wanted threadpoolctl, which is not installed: write `pip install "autograd-nn[jit]"`.'
+        ) from error
+    controller = package.ThreadpoolController()
+    return lambda: controller.limit(limits=threads, user_api="blas")
+
+
+def flops_of(instruction: Instruction) -> int:
+    """Return the floating-point operations of a product of matrices, or a convolution; 0 for other ops."""
+    name, out, args = instruction.op.name, instruction.out, instruction.args
+    if name in ("matmul", "linear") and args[0].shape:
+        return 2 * math.prod(out.shape) * args[0].shape[-1]
+    if name == "conv":
+        return 2 * math.prod(out.shape) * math.prod(args[1].shape[1:])
+    if name in ("conv_image", "conv_filters"):
+        windows, filters = (args[0], args[1]) if name == "conv_image" else (args[1], out)
+        return 2 * math.prod(windows.shape) * math.prod(filters.shape[1:])
+    return 0
 
 
 class Fixed:
@@ -492,7 +548,6 @@ class Recording:
         self.outputs = [Output(type(y) is Recorded, y.requires_grad, isinstance(y._data, np.generic)) for y in computed]
         self.graph = Graph.of(*computed, *recorder.assigned.values()) if compiled._drawing else None
         self.guards = recorder.guards
-        self.tests = [test for test, _ in recorder.checks]
         self.commits = recorder.commits
         self.zeroed = [recorder.originals.get(n, n) for n in recorder.zeroed if n.serial <= recorder.start]
         program = Program(
@@ -501,7 +556,7 @@ class Recording:
             [host.node for host in recorder.hosts],
             list[Node](computed),
             [(number[state], node) for state, node in recorder.assigned.items()],
-            [node for _, node in recorder.checks],
+            recorder.checks,
         )
         for state in self.states:
             state.forget()
@@ -514,7 +569,10 @@ class Recording:
         self.drawn = [[Drawn(host.node._data) if not host.pure else host.compute for host in hosts]]
         self.values = any(isinstance(leaves[i], Node) for i in self.positions)
         self.writes = bool(program.writes or self.commits or self.zeroed)
-        self.plan = plan_of(program, compiled.backend)
+        self.plan = plan_of(program, compiled.backend, compiled.threads or 1)
+        self.limited = blas_limits(program, compiled.threads)
+        if isinstance(self.plan, XlaPlan):
+            self.states = self.plan.settle(self.states, compiled.mesh)
         self.fallbacks = 0
         self.failure = ""
         self.accepts = compiled.accepts
@@ -553,6 +611,14 @@ class Recording:
                 found = self._run(leaves)
         if found is not FAILED:
             return found
+        return self.fall_back(function, args, kwargs)
+
+    def failed(self, error: Exception) -> None:
+        """Take note of why the plan could not be run."""
+        self.failure = f"{type(error).__name__}: {error}"
+
+    def fall_back(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Call the function itself, after the plan failed; it explains why, if it fails, too."""
         self.fallbacks += 1
         result = function(*args, **kwargs)
         if self.failure and self.fallbacks == 1:
@@ -565,6 +631,12 @@ class Recording:
         return result
 
     def _run(self, leaves: list[Any]) -> Any:
+        if self.limited is None:
+            return self._run_now(leaves)
+        with self.limited():
+            return self._run_now(leaves)
+
+    def _run_now(self, leaves: list[Any]) -> Any:
         passed = leaves
         if self.values:
             leaves = [x._data if isinstance(x, Node) else x for x in leaves]
@@ -585,10 +657,12 @@ class Recording:
                     hosts = self.hosts
                 given = [leaves[i] for i in self.positions]
                 results, assigned, checked, *direct = run(given, reads, [compute() for compute in hosts])
+        except MeshError:  # the other processes would wait for this one
+            raise
         except Exception as error:  # noqa: BLE001  (what an op has to say, it says better in the function itself)
-            self.failure = f"{type(error).__name__}: {error}"
+            self.failed(error)
             return FAILED
-        if checked and not all(np.all(test(x)) for test, x in zip(self.tests, checked, strict=True)):
+        if not all(checked):
             return FAILED
         if self.writes and (self.accepts is None or self.accepts(results)):
             self._commit(states, references, assigned, direct)
@@ -604,6 +678,8 @@ class Recording:
         if direct and self.plan.direct:
             before, after = direct
             into = [self._into(states[i], references[i]) for i in self.plan.direct]
+            new = [(x, states[i]) for i, x in zip(self.plan.direct, into, strict=True) if x is not states[i]]
+            calls += [(operator.setitem, x, ..., old) for x, old in new]  # a plan reads the old elements there
             calls.append((*before, *into, *after))
             for i, x in zip(self.plan.direct, into, strict=True):
                 state = self.states[i]
@@ -676,7 +752,6 @@ class Drawn:
         return self.data
 
 
-FAILED = object()
 COMPUTED = object()
 
 

@@ -55,6 +55,8 @@ class Slot:
         )
         self.view: np.ndarray = np.empty(shape, dtype) if view is None else view
         self.root = self if root is None else root
+        if root is not None and not within(self.view, root.view):
+            raise ValueError("a view wanted an array in the memory of its root")
 
     @property
     def offset(self) -> int:
@@ -75,6 +77,23 @@ class Slot:
 
     def __repr__(self) -> str:
         return f"x{self.number}"
+
+
+def within(x: Any, whole: np.ndarray) -> bool:
+    """Does an array lie in the memory of another one?"""
+    if not isinstance(x, np.ndarray):
+        return False
+    low, high = np.lib.array_utils.byte_bounds(x)
+    first, last = np.lib.array_utils.byte_bounds(whole)
+    return first <= low and high <= last
+
+
+def overlap(x: np.ndarray, y: np.ndarray) -> bool:
+    """Have two arrays elements in common?"""
+    try:
+        return np.shares_memory(x, y, max_work=1000)
+    except np.exceptions.TooHardError:
+        return True
 
 
 def address(x: np.ndarray) -> int:
@@ -240,7 +259,7 @@ class Schedule:
         self.final = False
         self._floor = 0
         self._loops: dict[tuple[int, ...], list[int]] = {}
-        self._writers: dict[Slot, list[int]] = {}
+        self._writers: dict[Slot, list[tuple[int, np.ndarray]]] = {}
         self._count = 0
 
     def slot(self, shape: Sequence[int], dtype: Any, **known: Any) -> Slot:
@@ -264,12 +283,13 @@ class Schedule:
         first = self._floor
         slots = [x for x in statement.operands if isinstance(x, Slot)]
         for x in slots:
-            for i in self._writers.get(x.root, ()):
+            for i, _ in self._writers.get(x.root, ()):
                 item = self.items[i]
                 same = x.root is x and x.shape == shape and isinstance(item, Loop) and x in item.made
                 first = max(first, i if same else i + 1)
-        for i in self._writers.get(statement.out.root, ()):  # zeros first
-            first = max(first, i + 1)
+        for i, part in self._writers.get(statement.out.root, ()):  # zeros first
+            if overlap(part, statement.out.view):
+                first = max(first, i + 1)
         found = self._loops.setdefault(shape, [])
         at = found[-1] if found and found[-1] >= first else -1
         loop: Any = self.items[at] if at >= 0 else None
@@ -292,7 +312,7 @@ class Schedule:
 
     def _wrote(self, slots: Sequence[Slot], at: int) -> None:
         for x in slots:
-            self._writers.setdefault(x.root, []).append(at)
+            self._writers.setdefault(x.root, []).append((at, x.view))
 
     def local(self, x: Slot, loop: Loop) -> bool:
         """Is a slot made in a loop, so that statements there need not read it from memory?"""

@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 __all__ = ["cache_folder", "load"]
@@ -25,12 +26,13 @@ lock = threading.Lock()
 loaded: dict[str, Any] = {}
 
 
-def load(source: str, signature: list[tuple[str, int]]) -> Any:
+def load(source: str, signature: list[tuple[str, int]], *, integers: int = 2) -> Any:
     """Return the function `main` of a source as machine code, from the disk if it was compiled before.
 
     Args:
         source: of a module.
-        signature: (dtype, number of axes) of the arrays that it takes, after two integers and before the workspace.
+        signature: (dtype, number of axes) of the arrays that it takes, after integers and before the workspace.
+        integers: how many.
 
     Raises:
         ImportError: if Numba or SciPy is not installed.
@@ -43,7 +45,7 @@ def load(source: str, signature: list[tuple[str, int]]) -> Any:
     ).hexdigest()[:32]
     with lock:
         if key not in loaded:
-            loaded[key] = build(source, signature, key, numba)
+            loaded[key] = build(source, signature, integers, key, numba)
         return loaded[key]
 
 
@@ -63,13 +65,15 @@ def needed() -> Any:
         ) from error
 
 
-def build(source: str, signature: list[tuple[str, int]], key: str, numba: Any) -> Any:
+def build(source: str, signature: list[tuple[str, int]], integers: int, key: str, numba: Any) -> Any:
     """Compile a source, or find its machine code."""
     types = numba.types
     arrays = [types.Array(getattr(types, dtype if dtype != "bool" else "boolean"), n, "C") for dtype, n in signature]
-    arguments = (types.intp, types.intp, *arrays, types.Array(types.uint8, 1, "C"))
+    arguments = (*[types.intp] * integers, *arrays, types.Array(types.uint8, 1, "C"))
     folder = cache_folder()
-    names: dict[str, Any] = {"__name__": f"autograd_nn_native_{key}"}
+    module = ModuleType(f"autograd_nn_native_{key}")
+    sys.modules[module.__name__] = module  # machine code from the disk looks for the module that it belongs to
+    names = vars(module)
     path = folder / f"{key}.py" if folder else None
     if path is not None:
         try:
@@ -90,7 +94,7 @@ def build(source: str, signature: list[tuple[str, int]], key: str, numba: Any) -
         main.compile(arguments)
     seconds = time.perf_counter() - start
     if seconds > 1:
-        logger.info("compiled native code in %.1f s; it is kept in %s", seconds, folder)
+        logger.warning("compiled native code in %.1f s; it is kept in %s", seconds, folder)
     return next(iter(main.overloads.values())).entry_point
 
 

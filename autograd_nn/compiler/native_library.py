@@ -32,12 +32,15 @@ __all__ = [
     "at",
     "ceil",
     "copysign",
+    "exp_bounded_f32",
+    "exp_bounded_f64",
     "exp_f32",
     "exp_f64",
     "expm1_f32",
     "expm1_f64",
     "floor",
     "gemm",
+    "gemv",
     "log1p_f32",
     "log1p_f64",
     "log_f32",
@@ -53,7 +56,7 @@ __all__ = [
 ]
 
 ULPS = {
-    "exp_f32": 1.0,
+    "exp_f32": 1.1,
     "expm1_f32": 2.0,
     "log_f32": 1.0,
     "log1p_f32": 2.0,
@@ -231,6 +234,35 @@ def gemm(
     return sig, lower
 
 
+@intrinsic(prefer_literal=True)
+def gemv(typing: Any, kind: Any, t: Any, m: Any, n: Any, a: Any, lda: Any, x: Any, y: Any) -> Any:
+    """y = op(A) x for a matrix of m rows and n columns in column order, by SciPy's BLAS; a, x, y are addresses.
+
+    kind is "s" or "d"; t is "n" or "t".
+    """
+    letter = kind.literal_value
+    real = ir.FloatType() if letter == "s" else ir.DoubleType()
+    flags = [ord(letter), ord(t.literal_value)]
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        byte, word = ir.IntType(8), ir.IntType(64)
+        p = byte.as_pointer()
+        function = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(ir.IntType(32), [byte, byte, word, word, p, p, word, p, p, p]),
+            "numba_xxgemv",
+        )
+        m, n, a, lda, x, y = args[2:]
+        one, zero = (cgutils.alloca_once_value(builder, ir.Constant(real, c)) for c in (1.0, 0.0))
+        one, zero = builder.bitcast(one, p), builder.bitcast(zero, p)
+        a, x, y = (builder.inttoptr(q, p) for q in (a, x, y))
+        builder.call(function, [*[ir.Constant(byte, flag) for flag in flags], m, n, one, a, lda, x, zero, y])
+        return context.get_dummy_value()
+
+    word = types.intp
+    return types.void(kind, t, word, word, word, word, word, word), lower
+
+
 # --- arithmetic -------------------------------------------------------------------------------------------------------
 
 
@@ -369,22 +401,47 @@ def float_from_whole_64(n: Any) -> Any:
 
 
 @exactly
+def less_one_32(r: Any) -> Any:
+    """exp(r) - 1 near 0."""
+    t = r * r  # coefficients of Cephes, expf.c; in Estrin's order, in which fewer operations wait for others
+    a = f32(1.6666665459e-1) * r + f32(5.0000001201e-1)
+    b = f32(8.3334519073e-3) * r + f32(4.1665795894e-2)
+    c = f32(1.9875691500e-4) * r + f32(1.3981999507e-3)
+    return ((c * t + b) * t + a) * t + r
+
+
+@exactly
 def exp_f32(x: Any) -> Any:
     """exp(x)."""
     z = select(x > f32(89.0), f32(89.0), x)
     z = select(z < f32(-105.0), f32(-105.0), z)
     y = rint(z * LOG2E_32)
     r = (z - y * LN2_HIGH_32) - y * LN2_LOW_32
-    p = f32(1.9875691500e-4)  # Cephes, expf.c
-    p = p * r + f32(1.3981999507e-3)
-    p = p * r + f32(8.3334519073e-3)
-    p = p * r + f32(4.1665795894e-2)
-    p = p * r + f32(1.6666665459e-1)
-    p = p * r + f32(5.0000001201e-1)
-    p = (p * (r * r) + r) + f32(1.0)
+    p = less_one_32(r) + f32(1.0)
     n = whole_32(y)
     half = i32(n >> i32(1))
     return (p * power_of_two_32(half)) * power_of_two_32(i32(n - half))
+
+
+@exactly
+def exp_bounded_f32(x: Any) -> Any:
+    """exp(x) from 2^-126 on; what is smaller counts as that, and above 2^127.5 it is inf. For 1 / (1 + exp(x))."""
+    z = select(x > f32(89.0), f32(89.0), x)
+    z = select(z < f32(-87.0), f32(-87.0), z)
+    y = rint(z * LOG2E_32)
+    r = (z - y * LN2_HIGH_32) - y * LN2_LOW_32
+    p = less_one_32(r) + f32(1.0)
+    return p * power_of_two_32(whole_32(y))
+
+
+@exactly
+def exp_bounded_f64(x: Any) -> Any:
+    """exp(x) from 2^-1022 on; what is smaller counts as that, and above 2^1023.5 it is inf. For 1 / (1 + exp(x))."""
+    z = select(x > 710.0, 710.0, x)
+    z = select(z < -708.0, -708.0, z)
+    y = rint(z * LOG2E_64)
+    p = 1.0 + less_one_64(z - y * LN2_HIGH_64, y * LN2_LOW_64)
+    return p * power_of_two_64(whole_64(y))
 
 
 @exactly
@@ -422,13 +479,7 @@ def expm1_f32(x: Any) -> Any:
     z = select(z < f32(-105.0), f32(-105.0), z)
     y = rint(z * LOG2E_32)
     r = (z - y * LN2_HIGH_32) - y * LN2_LOW_32
-    p = f32(1.9875691500e-4)
-    p = p * r + f32(1.3981999507e-3)
-    p = p * r + f32(8.3334519073e-3)
-    p = p * r + f32(4.1665795894e-2)
-    p = p * r + f32(1.6666665459e-1)
-    p = p * r + f32(5.0000001201e-1)
-    p = p * (r * r) + r
+    p = less_one_32(r)
     n = whole_32(y)
     half = i32(n >> i32(1))
     rest = i32(n - half)
@@ -459,7 +510,10 @@ def expm1_f64(x: Any) -> Any:
 def tanh_f32(x: Any) -> Any:
     """tanh(x), as t / (t + 2) with t = exp(2|x|) - 1."""
     z = absolute(x)
-    t = expm1_f32(f32(2.0) * select(z > f32(10.0), f32(10.0), z))
+    z = f32(2.0) * select(z > f32(10.0), f32(10.0), z)
+    y = rint(z * LOG2E_32)
+    a = power_of_two_32(whole_32(y))
+    t = less_one_32((z - y * LN2_HIGH_32) - y * LN2_LOW_32) * a + (a - f32(1.0))
     return copysign(t / (t + f32(2.0)), x)
 
 
@@ -467,7 +521,10 @@ def tanh_f32(x: Any) -> Any:
 def tanh_f64(x: Any) -> Any:
     """tanh(x), as t / (t + 2) with t = exp(2|x|) - 1."""
     z = absolute(x)
-    t = expm1_f64(2.0 * select(z > 22.0, 22.0, z))
+    z = 2.0 * select(z > 22.0, 22.0, z)
+    y = rint(z * LOG2E_64)
+    a = power_of_two_64(whole_64(y))
+    t = less_one_64(z - y * LN2_HIGH_64, y * LN2_LOW_64) * a + (a - 1.0)
     return copysign(t / (t + 2.0), x)
 
 

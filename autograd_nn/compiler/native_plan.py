@@ -6,10 +6,13 @@ is called from Python in between. What is assigned is written into its own array
 
 from __future__ import annotations
 
+import concurrent.futures
+import functools
 import importlib.util
 import math
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,11 +39,11 @@ def installed() -> bool:
     return all(importlib.util.find_spec(name) is not None for name in ("numba", "scipy"))
 
 
-def fits_native(program: Program) -> NativeSource | None:
+def fits_native(program: Program, threads: int = 1) -> NativeSource | None:
     """Return the source of a program that "auto" compiles to native code; None for others, by a fixed rule."""
     if not installed() or len(program) < FEWEST:
         return None
-    source = NativeSource(lower(program))
+    source = NativeSource(lower(program), threads=threads)
     few = len(source.lowered.python) <= STRANGERS * len(source.items)
     return source if few and source.text.count("\n") <= LONGEST else None
 
@@ -52,6 +55,7 @@ class NativePlan:
         program: what is run.
         source: of the native function, if it is there already.
         poison: fill memory with NaN as soon as nobody is to read it any more.
+        threads: that share large loops.
 
     Attributes:
         program: what is run.
@@ -68,16 +72,21 @@ class NativePlan:
     quick = contiguous = True
     sunk = frozenset[int]()
 
-    def __init__(self, program: Program, source: NativeSource | None = None, *, poison: bool = False) -> None:
+    def __init__(
+        self, program: Program, source: NativeSource | None = None, *, poison: bool = False, threads: int = 1
+    ) -> None:
         self.program = program
-        self._source = NativeSource(lower(program), poison=poison) if source is None else source
+        self._source = NativeSource(lower(program), poison=poison, threads=threads) if source is None else source
         self.source = self._source.text
         self.nbytes = self._source.nbytes
         self.direct = tuple(self._source.targets)
         self.fallbacks = self._source.lowered.python
         self.ignores = bool(self.fallbacks)
         glue = Glue(self._source)
-        self._names = {**glue.bound, "main": load(self.source, glue.signature)}
+        self._names = {
+            **glue.bound,
+            "main": load(self.source, glue.signature, integers=4 if self._source.shared else 2),
+        }
         exec(compile(glue.text, "<compiled by autograd_nn>", "exec"), self._names)  # noqa: S102  (our own source)
 
     def instance(self) -> Callable[..., Any]:
@@ -146,6 +155,42 @@ def workspace(nbytes: int) -> np.ndarray:
     return space[start : start + nbytes]
 
 
+def together(main: Any, phase: int, threads: int, *arrays: Any) -> None:
+    """Run a phase in several threads, a part in each, and wait for all of them."""
+    waiting: list[Any] = []
+    try:
+        for k in range(1, threads):
+            waiting.append(pool(threads - 1).submit(main, phase, phase, k, threads, *arrays))  # noqa: PERF401
+        main(phase, phase, 0, threads, *arrays)
+    finally:
+        finish(waiting)
+    for done in waiting:
+        done.result()
+
+
+def finish(waiting: Sequence[Any]) -> None:
+    """Wait for work that was handed over, even if Ctrl-C is pressed meanwhile: it writes into memory of the plan."""
+    pressed: KeyboardInterrupt | None = None
+    while True:
+        try:
+            concurrent.futures.wait(waiting)
+            break
+        except KeyboardInterrupt as interrupt:
+            pressed = interrupt
+    if pressed is not None:
+        raise pressed
+
+
+@functools.cache
+def pool(threads: int) -> concurrent.futures.ThreadPoolExecutor:
+    """Return threads that wait for work."""
+    return concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="autograd_nn")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=pool.cache_clear)  # threads do not survive it
+
+
 class Glue:
     """Writes the Python around the native function.
 
@@ -163,7 +208,7 @@ class Glue:
         self.source, self.timed = source, timed
         self.program, self.lowered = source.program, source.lowered
         self.bound: dict[str, Any] = {"empty": np.empty, "ndarray": np.ndarray, "array": np.array}
-        self.bound |= {"contiguous": contiguous, "number": number, "part": part}
+        self.bound |= {"contiguous": contiguous, "number": number, "part": part, "together": together}
         self.setup = [
             "numbers = ndarray((w.size // 8,), 'float64', w)",
             "whole = ndarray((w.size // 8,), 'int64', w)",
@@ -220,11 +265,14 @@ class Glue:
         after = "".join(f"o{k}, " for k in source.outputs.values()) + "w"
         if self.timed:
             body.append("clock()")
+        parts = f"0, {source.threads}, " if source.shared else ""
         for k, step in enumerate(source.steps):
             if self.timed and k > 1:
                 body.append("clock()")
-            if isinstance(step, int):
-                body.append(f"if main({step}, {step}, {before}{old}{after}):")
+            if isinstance(step, int) and step in source.shared:
+                body.append(f"together(main, {step}, {source.threads}, {before}{old}{after})")
+            elif isinstance(step, int):
+                body.append(f"if main({step}, {step}, {parts}{before}{old}{after}):")
                 body.append("    raise ValueError('labels are no class numbers')")
             else:
                 body += self._python(step)
@@ -236,7 +284,7 @@ class Glue:
         commit = "None, None"
         if source.committing is not None:
             c = source.committing
-            commit = f"(main, {c}, {c}, {before}), ({after},)"
+            commit = f"(main, {c}, {c}, {parts}{before}), ({after},)"
         lines = [
             "def make(w):",
             *(f"    {line}" for line in self.setup),

@@ -20,6 +20,8 @@ __all__ = ["NativeSource"]
 BLOCK = 4096
 """Elements that are added up in their own precision; sums of blocks are float64."""
 ALIGNMENT = 64
+LEAST_SHARED = 1 << 19
+"""Elements of the smallest loop that threads share: handing a part over takes about as long as 50,000 of them."""
 CAST = {"float32": "f32", "float64": "f64", "int64": "i64", "int32": "i32"}
 LOWEST = {"sum": "0.0", "max": "-math.inf", "min": "math.inf"}
 COMBINE = {"sum": "add_up", "max": "maximum", "min": "minimum"}
@@ -52,6 +54,7 @@ class NativeSource:
         lowered: the program.
         poison: fill memory with NaN as soon as nobody is to read it any more.
         apart: make each item a phase of its own, to be timed.
+        threads: that share large loops.
 
     Attributes:
         text: the source of a module with a function `main`.
@@ -63,11 +66,12 @@ class NativeSource:
         targets: for each state that `main` writes itself, its slot.
         nbytes: of the workspace.
         steps: numbers of phases of `main`, and the items that Python runs between them.
+        shared: the phases that all threads run together, each a part of a loop.
         committing: the phase that writes the targets; None if there is none.
     """
 
-    def __init__(self, lowered: Lowered, *, poison: bool = False, apart: bool = False) -> None:
-        self.lowered, self.poison, self.apart = lowered, poison, apart
+    def __init__(self, lowered: Lowered, *, poison: bool = False, apart: bool = False, threads: int = 1) -> None:
+        self.lowered, self.poison, self.apart, self.threads = lowered, poison, apart, threads
         self.items = lowered.schedule.items
         self.program = lowered.program
         self.notes: list[str] = []
@@ -75,6 +79,7 @@ class NativeSource:
         self.results: dict[Slot, int] = {}  # numbers that are returned or assigned, by their place
         self._given: dict[tuple[str, int], Slot] = {}
         self._scalars = 0
+        self._committing = False
         self._pool = Pool()
         self._buffer: dict[Slot, int] = {}
         self._kernels: dict[str, str] = {}
@@ -195,6 +200,8 @@ class NativeSource:
                     self.numbers[x.source] = (self._number(), x.dtype.kind in "biu")
                 at, whole = self.numbers[x.source]
                 return ("number", at), f"w + {8 * at}", "int64" if whole else "float64"
+            if kind == "s" and self._committing and i in self.targets:
+                return (kind, i), f"t{i}", x.dtype.name  # read and written by one pointer: loops are vectorized
             self._given.setdefault(x.source, x)
             return (kind, i), f"{kind}{i}", x.dtype.name
         number = self._buffer[x]
@@ -235,6 +242,7 @@ class NativeSource:
     def _write(self) -> str:
         phases: list[list[str]] = [[]]
         self.steps: list[int | Python] = [0]
+        self.shared: set[int] = set()
         self.committing: int | None = None
         for labels, classes in self.lowered.checks:
             _, where, dtype = self._key(labels.root)
@@ -256,14 +264,23 @@ class NativeSource:
             elif isinstance(item, (Loop, Call)):
                 if item.final and self.separate and self.committing is None:
                     self.committing = len(phases)
+                    self._committing = True
                     phases.append([])
                 elif (fresh or self.apart) and self.committing is None:
                     fresh = False
                     self.steps.append(len(phases))
                     phases.append([])
-                lines, addresses = LoopWriter(self, item).write() if isinstance(item, Loop) else self._call(item)
+                writer = LoopWriter(self, item) if isinstance(item, Loop) else None
+                lines, addresses = self._call(item) if writer is None else writer.write()
+                if writer is not None and writer.shared and phases[-1]:
+                    self.steps.append(len(phases))
+                    phases.append([])
                 self._texts.append((canonical(lines), addresses, lines))
                 phases[-1].append(f"@{len(self._texts) - 1}")
+                if writer is not None and writer.shared:
+                    self.shared.add(len(phases) - 1)
+                    self.steps.append(len(phases))
+                    phases.append(writer.combining)
             for number in self._release(i):
                 if self.poison and not isinstance(item, Python):  # (Python runs between phases)
                     phases[-1] += [
@@ -271,6 +288,7 @@ class NativeSource:
                         f"for i0 in range({{n{number}}}):",
                         "    p0[i0] = -1",
                     ]
+        self._committing = False
         for v in self.program.wanted():
             x = self.lowered.slots.get(v)
             if x is not None:
@@ -320,22 +338,21 @@ class NativeSource:
             main.append(f"if first <= {k} <= last:")
             steps: list[Any] = [self._texts[int(x[1:])] if x.startswith("@") else self._offset(x) for x in phase]
             for part, times in repetitions([j if isinstance(x, str) else x[0] for j, x in enumerate(steps)]):
-                rolled = self._rolled([steps[j] for j in part], len(part) // times, functions) if times > 1 else []
-                if rolled:
-                    main += [f"    {x}" for x in rolled]
-                    continue
-                for j in part:
-                    if isinstance(steps[j], str):
-                        main.append(f"    {steps[j]}")
+                period = len(part) // times
+                # The first and the last time may read from elsewhere, such as from an argument.
+                for before, after in ((0, 0), (1, 0), (0, 1), (1, 1)) if times > 3 else ((0, 0),) * (times > 2):
+                    inner = part[before * period : len(part) - after * period]
+                    rolled = self._rolled([steps[j] for j in inner], period, functions)
+                    if rolled:
+                        break
+                else:
+                    inner, rolled = range(part.stop, part.stop), []
+                for j in (*part[: inner.start - part.start], None, *part[inner.stop - part.start :]):
+                    if j is None:
+                        main += [f"    {x}" for x in rolled]
                         continue
-                    text, addresses, lines = steps[j]
-                    addresses = [self._offset(a) for a in addresses]
-                    comments = [x for x in lines if x.startswith("#")]
-                    if text in functions:
-                        main += [f"    {functions[text]}({', '.join(addresses)})  {'; '.join(comments)}"]
-                    else:
-                        loops += 1
-                        main += [f"    {x}" for x in (*comments, *filled(text.split("\n"), addresses, loops))]
+                    lines, loops = self._once(steps[j], functions, loops)
+                    main += [f"    {x}" for x in lines]
             main.append("    pass")
         if self._tables:
             self.lowered.constants.append(np.array([x for offsets in self._tables for x in offsets]))
@@ -354,12 +371,23 @@ class NativeSource:
             *kernels,
             "",
             "",
-            f"def main(first, last{''.join(', ' + a for a in arrays)}, w):",
+            f"def main(first, last, {'part, parts, ' if self.shared else ''}{', '.join([*arrays, 'w'])}):",
             *(f"    {a} = address({a})" for a in [*arrays, "w"]),
             *(f"    {line}" for line in main),
             "    return 0",
         ]
         return "\n".join(head) + "\n"
+
+    def _once(self, step: Any, functions: dict[str, str], loops: int) -> tuple[list[str], int]:
+        """Return the lines of a step, and how many loops are numbered now."""
+        if isinstance(step, str):
+            return [step], loops
+        text, addresses, lines = step
+        addresses = [self._offset(a) for a in addresses]
+        comments = [x for x in lines if x.startswith("#")]
+        if text in functions:
+            return [f"{functions[text]}({', '.join(addresses)})  {'; '.join(comments)}"], loops
+        return [*comments, *filled(text.split("\n"), addresses, loops + 1)], loops + 1
 
     def _rolled(self, steps: list[Any], period: int, functions: dict[str, str]) -> list[str]:
         """Return the lines of a loop over items that come again and again, in other places; none if that fails."""
@@ -398,7 +426,7 @@ class NativeSource:
 
     # items
 
-    def _call(self, item: Call) -> tuple[list[str], list[str]]:
+    def _call(self, item: Any) -> tuple[list[str], list[str]]:
         addresses = []
         for x in (*item.reads(), *item.writes()):
             _, where, _ = self._key(x.root)
@@ -472,12 +500,37 @@ class LoopWriter:
         self.reading: dict[Slot, Place] = {}
         self.writing: dict[Any, Place] = {}
         for x in loop.read:
-            if x.source is None or x.source[0] != "c" or x.shape:
+            if self._constant(x) is None:
                 self.reading[x] = self._use(source._place(x, loop))
         for s in loop.statements:
             if isinstance(s, Reduce) or s.out in source.stored or s.out.root is not s.out:
                 self.writing[s] = self._use(source._place(s.out, loop))
         self.axes = self._collapse()
+        self.combining: list[str] = []
+        self.shared = (
+            source.threads > 1 and not loop.final and not source.apart and math.prod(loop.shape) >= LEAST_SHARED
+        ) and all(self._within(r) for r in loop.statements if isinstance(r, Reduce))
+
+    def _within(self, r: Reduce) -> bool:
+        """Does each thread have results of its own, or a total, of a reduction?"""
+        inside = [each[-1] in r.axes for _, each, _ in self.axes]
+        return inside == sorted(inside) and any(inside)
+
+    def _total(self, r: Reduce) -> str:
+        """Return where a thread puts its total; they are put together at the beginning of the next phase."""
+        place, at = self.writing[r], self.source._scalars
+        self.source._scalars += self.source.threads
+        cast = CAST[r.out.dtype.name]
+        each = "add_up(total, {})" if r.kind == "sum" else f"{COMBINE[r.kind]}(total, {{}})"
+        self.combining += [
+            f'p0 = at(w + {8 * at}, "float64", 0, 0, 1)',
+            f'p1 = at({place.address}, "{place.dtype}", 0, 0, 1)',
+            "total = p0[0]",
+            "for i0 in range(1, parts):",
+            f"    total = {each.format('p0[i0]')}",
+            f"p1[0] = {cast}(total)",
+        ]
+        return f'at(w + {8 * at}, "float64", @loop@, 99, 100)[part]'
 
     def _use(self, place: Place) -> Place:
         self.places.setdefault(place, len(self.places))
@@ -558,15 +611,16 @@ class LoopWriter:
                     wide = "f64" if r.kind == "sum" else CAST[r.out.dtype.name]
                     lines.append(f"{pad}u{r.out.number} = {wide}({LOWEST[r.kind]})")
                     place = self.writing[r]
-                    closing.append(
-                        f"{pad}{self._pointer(place)}[{self._index(place)}] = {CAST[r.out.dtype.name]}(u{r.out.number})"
-                    )
+                    target, cast = f"{self._pointer(place)}[{self._index(place)}]", CAST[r.out.dtype.name]
+                    if self.shared and not level:
+                        target, cast = self._total(r), "f64"
+                    closing.append(f"{pad}{target} = {cast}(u{r.out.number})")
             if level == depth:
                 break
-            n = self.axes[level][0]
             if level == depth - 1:  # the innermost
                 if blocked:
-                    lines.append(f"{pad}for j in range(0, {n}, {BLOCK}):")
+                    low, high = self._range(level)
+                    lines.append(f"{pad}for j in range({low}, {high}, {BLOCK}):")
                     pad += "    "
                     after.append([])
                 for r in reduces:
@@ -589,15 +643,17 @@ class LoopWriter:
                         )
                     else:
                         ending.append(f"{pad}{target} = r{r.out.number}")
-                rng = f"range(j, min(j + {BLOCK}, {n}))" if blocked else f"range({n})"
-                lines.append(f"{pad}for i{level} in {rng}:")
+                low, high = self._range(level)
+                if blocked:
+                    low, high = "j", f"min(j + {BLOCK}, {high})"
+                lines.append(f"{pad}for i{level} in {ranged(low, high)}:")
                 if blocked:
                     after[-1] = closing
                     after.append(ending)
                 else:
                     after.append(ending + closing)
             else:
-                lines.append(f"{pad}for i{level} in range({n}):")
+                lines.append(f"{pad}for i{level} in {ranged(*self._range(level))}:")
                 after.append(closing)
             pad += "    "
         lines += [pad + x for x in self._body(constant, start, flags, depth)]
@@ -605,6 +661,11 @@ class LoopWriter:
             ending = after.pop()
             lines += ending
         return lines, [p.address for p in self.places]
+
+    def _range(self, level: int) -> tuple[str, str]:
+        """Return where an axis of the nest begins and ends, for one of several threads if they share the loop."""
+        n = self.axes[level][0]
+        return (f"{n} * part // parts", f"{n} * (part + 1) // parts") if self.shared and not level else ("0", f"{n}")
 
     def _load(self, x: Slot) -> str:
         place = self.reading[x]
@@ -634,8 +695,9 @@ class LoopWriter:
         return f"{cast}({text})"
 
     def _constant(self, x: Slot) -> Any:
-        if x.source is not None and x.source[0] == "c" and not x.shape and x.root is x:
-            return self.source.lowered.constants[x.source[1]]
+        source = x.root.source
+        if source is not None and source[0] == "c" and not x.root.shape:
+            return self.source.lowered.constants[source[1]]
         return None
 
     def _body(self, constant: list[Slot], start: Any, flags: Any, depth: int) -> list[str]:
@@ -671,6 +733,10 @@ class LoopWriter:
                 target = f"{self._pointer(place)}[{self._index(place)}]"
                 lines.append(f"{target} = {combine}({target}, {name})")
         return lines
+
+
+def ranged(low: str, high: str) -> str:
+    return f"range({high})" if low == "0" else f"range({low}, {high})"
 
 
 def literal(data: Any, dtype: np.dtype) -> str:

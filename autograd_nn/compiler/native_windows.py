@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from .native_library import at, gemm
+from .native_library import apart, at, gemm, maximum, select
 
 __all__ = ["WINDOWS"]
 
@@ -28,6 +28,7 @@ def made(dtype: str, letter: str) -> dict[str, Any]:
     @native
     def columns(x, c, channels, h, w, kh, kw, oh, ow, sh, sw, dh, dw, ph, pw):
         """Lay out the windows of an image (channels, h, w) as columns (channels · kh · kw, oh · ow)."""
+        apart()
         p = at(x, dtype, 0, 0, 1)
         q = at(c, dtype, 0, 0, 1)
         row = 0
@@ -61,6 +62,7 @@ def made(dtype: str, letter: str) -> dict[str, Any]:
     @native
     def uncolumns(c, x, channels, h, w, kh, kw, oh, ow, sh, sw, dh, dw, ph, pw):
         """Add columns back into an image, which begins as zeros."""
+        apart()
         p = at(x, dtype, 0, 0, 1)
         q = at(c, dtype, 0, 0, 1)
         for i in range(channels * h * w):
@@ -89,6 +91,7 @@ def made(dtype: str, letter: str) -> dict[str, Any]:
     @native
     def conv(x, f, out, c, n, channels, h, w, filters, groups, kh, kw, oh, ow, sh, sw, dh, dw, ph, pw):
         """Convolve images with filters; c has room for the columns of one group."""
+        apart()
         k, m, windows = channels * kh * kw, filters // groups, oh * ow
         for i in range(n):
             for g in range(groups):
@@ -101,6 +104,7 @@ def made(dtype: str, letter: str) -> dict[str, Any]:
     @native
     def conv_image(y, f, x, c, n, channels, h, w, filters, groups, kh, kw, oh, ow, sh, sw, dh, dw, ph, pw):
         """Bring cotangents of windows back to the images."""
+        apart()
         k, m, windows = channels * kh * kw, filters // groups, oh * ow
         for i in range(n):
             for g in range(groups):
@@ -113,6 +117,7 @@ def made(dtype: str, letter: str) -> dict[str, Any]:
     @native
     def conv_filters(x, y, f, c, n, channels, h, w, filters, groups, kh, kw, oh, ow, sh, sw, dh, dw, ph, pw):
         """Sum cotangents times windows."""
+        apart()
         k, m, windows = channels * kh * kw, filters // groups, oh * ow
         for i in range(n):
             for g in range(groups):
@@ -126,6 +131,7 @@ def made(dtype: str, letter: str) -> dict[str, Any]:
     @native
     def pool_max(x, out, n, h, w, kh, kw, oh, ow, sh, sw):
         """Largest element of each window of n planes."""
+        apart()
         p = at(x, dtype, 0, 0, 1)
         q = at(out, dtype, 0, 0, 1)
         for i in range(n):
@@ -145,6 +151,7 @@ def made(dtype: str, letter: str) -> dict[str, Any]:
     @native
     def unpool_max(g, x, top, out, n, h, w, kh, kw, oh, ow, sh, sw):
         """Give each window's cotangent to its largest element; elements that tie share it."""
+        apart()
         p = at(x, dtype, 0, 0, 1)
         q = at(top, dtype, 0, 0, 1)
         r = at(g, dtype, 0, 0, 1)
@@ -171,9 +178,11 @@ def made(dtype: str, letter: str) -> dict[str, Any]:
     @native
     def unpool_max_22(g, x, out, n, h, w):
         """The same for windows of 2 by 2 that do not overlap and cover everything."""
-        p = at(x, dtype, 0, 0, 1)
-        r = at(g, dtype, 0, 0, 1)
-        o = at(out, dtype, 0, 0, 1)
+        apart()
+        p = at(x, dtype, 0, 0, 3)
+        r = at(g, dtype, 0, 1, 3)
+        o = at(out, dtype, 0, 2, 3)
+        one, zero = real(1), real(0)
         half = w // 2
         for i in range(n * (h // 2)):
             upper = 2 * i * w
@@ -183,15 +192,12 @@ def made(dtype: str, letter: str) -> dict[str, Any]:
                 b = p[upper + 2 * ox + 1]
                 c = p[lower + 2 * ox]
                 d = p[lower + 2 * ox + 1]
-                ab = a if a > b else b
-                cd = c if c > d else d
-                best = ab if ab > cd else cd
-                best = best if (a == a and b == b and c == c and d == d) else real(np.nan)
-                in_a = real(1) if a == best else real(0)
-                in_b = real(1) if b == best else real(0)
-                in_c = real(1) if c == best else real(0)
-                in_d = real(1) if d == best else real(0)
-                share = r[i * half + ox] / (in_a + in_b + in_c + in_d)
+                best = maximum(maximum(a, b), maximum(c, d))
+                in_a = select(a == best, one, zero)
+                in_b = select(b == best, one, zero)
+                in_c = select(c == best, one, zero)
+                in_d = select(d == best, one, zero)
+                share = r[i * half + ox] / ((in_a + in_b) + (in_c + in_d))
                 o[upper + 2 * ox] = in_a * share
                 o[upper + 2 * ox + 1] = in_b * share
                 o[lower + 2 * ox] = in_c * share

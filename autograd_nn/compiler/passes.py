@@ -215,6 +215,6 @@ def axes_of(axes: Any, ndim: int) -> list[int]:
 
 
 def is_one(variable: Variable) -> bool:
-    if variable.kind != "constant" or variable.shape != () or variable.dtype.kind == "c":
+    if variable.kind != "constant" or variable.shape is None or variable.dtype.kind == "c":
         return False
-    return bool(np.asarray(variable.data) == 1)
+    return bool(np.all(np.asarray(variable.data) == 1))

@@ -20,13 +20,15 @@ from .. import nested
 from ..graph import NO_ATTRS, clock, modes
 from ..value import Value
 
-__all__ = ["MISS", "Names", "quick_call"]
+__all__ = ["FAILED", "MISS", "Names", "quick_call"]
 
 MOST_STATES = 2000
 """More are read in loops: the source would be long."""
 
 MISS = object()
 """What a quick call returns if anything is not as usual."""
+FAILED = object()
+"""What it returns if the plan could not be run to its end."""
 
 
 PLAIN: dict[str, Any] = {
@@ -35,6 +37,7 @@ PLAIN: dict[str, Any] = {
     "errstate": np.errstate,
     "modes": modes,
     "clock": clock,
+    "FAILED": FAILED,
     "MISS": MISS,
     "LOST": (ValueError, KeyError, AttributeError, IndexError),
     "count": sys.getrefcount,
@@ -98,14 +101,15 @@ def quick_call(recording: Any, leaves: Sequence[Any], op: Any, anchor: Any, lock
     None if arguments are nested or Values, or results are.
     """
     arrays = all(type(x) in (np.ndarray, float, int) for x in leaves)
-    if not arrays or recording.identities or recording.tests or recording.returned or not recording.plan.quick:
+    if not arrays or recording.identities or recording.returned or not recording.plan.quick:
         return None
-    if len(recording.states) > MOST_STATES:
+    if len(recording.states) > MOST_STATES or recording.limited is not None:
         return None
     plan, writes = recording.plan, recording.writes
     names = Names(
         **PLAIN,
         threads=recording.threads,
+        failed=recording.failed,
         lock=lock,
         op=op,
         parents=(anchor,),
@@ -126,7 +130,7 @@ def quick_call(recording: Any, leaves: Sequence[Any], op: Any, anchor: Any, lock
         conditions += known
     states = [state.read() for state in recording.states]
     body = [f"    s{i} = {names(s.where[0], 'owner')}{s.where[1]}" for i, s in enumerate(recording.states)]
-    body = ["try:", *body, "except LOST:", "    return MISS"] if body else []
+    body = ["try:", "    run = threads.run", *body, "except LOST:", "    return MISS"]
     usual = []
     for i, x in enumerate(states):
         if type(x) is not np.ndarray:
@@ -144,9 +148,11 @@ def quick_call(recording: Any, leaves: Sequence[Any], op: Any, anchor: Any, lock
     reads = "".join(f"s{i}, " for i in range(len(states)))
     body += [
         "try:",
-        f"    results, assigned, _, *direct = threads.run(({given}), ({reads}), ({hosts}))",
-        "except Exception:",
-        "    return MISS",
+        f"    results, assigned, checked, *direct = run(({given}), ({reads}), ({hosts}))",
+        "except Exception as error:",
+        "    failed(error)",
+        "    return FAILED",
+        *(["if not all(checked):", "    return FAILED"] if recording.plan.program.checks else []),
     ]
     if writes:
         body += commit_lines(recording, names, states)

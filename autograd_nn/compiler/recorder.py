@@ -172,6 +172,7 @@ class State:
         where: an object, and the text that reads it when written after the object's name.
         leaf: the Value whose data it is, or None.
         now: what stands for it at this point of the recording.
+        entries, name: of an entry of a dict: returns the dict, in which arrays may lie on a device; and its key.
     """
 
     def __init__(
@@ -184,6 +185,8 @@ class State:
     ) -> None:
         self.node, self.read, self.write, self.where, self.leaf = node, read, write, where, leaf
         self.now = node
+        self.entries: Callable[[], dict[str, Any]] | None = None
+        self.name = ""
 
     def forget(self) -> None:
         """Let go of the recording, whose nodes hold arrays: one that nobody else holds is updated in place."""
@@ -210,7 +213,7 @@ class Recorder:
         states: what is read at each call, by the node that stands for it.
         assigned: the states that are assigned to, and their new values.
         hosts: what Python computes at each call, in order.
-        checks: conditions on data, as pairs (test, node), which hold now and must hold at each call.
+        checks: whether conditions on data hold, as they do now and must at each call.
         guards: what was looked at while recording: pairs (look, what was seen). If it looks different, record again.
         commits: functions that return calls, as tuples, to be made after each call that went well.
         zeroed: leaves whose gradients were forgotten.
@@ -221,7 +224,7 @@ class Recorder:
         self.states: dict[Node, State] = {}
         self.assigned: dict[State, Node] = {}
         self.hosts: list[Host] = []
-        self.checks: list[tuple[Callable[[Any], Any], Node]] = []
+        self.checks: list[Node] = []
         self.guards: list[tuple[Callable[[], Any], Any]] = []
         self.commits: list[Callable[[], tuple[Any, ...]]] = []
         self.zeroed: dict[Node, None] = {}
@@ -331,12 +334,27 @@ class Recorder:
             self.states[leaf] = State(leaf, lambda: owner._data, write, (owner, "._data"), owner)
         return self.states[leaf]
 
-    def entry(self, read: Callable[[], dict[str, Any]], name: str, key: Any) -> State:
-        """Return the state that is an entry of a dict of arrays, always the same one for a key."""
+    def entry(
+        self,
+        read: Callable[[], dict[str, Any]],
+        name: str,
+        key: Any,
+        entries: Callable[[], dict[str, Any]] | None = None,
+    ) -> State:
+        """Return the state that is an entry of a dict of arrays, always the same one for a key.
+
+        Args:
+            read: returns the dict, with arrays of NumPy.
+            name: of the entry.
+            key: tells this state from others.
+            entries: returns the dict as it is, with arrays that may lie on a device.
+        """
         if key not in self._entries:
             node = RecordedArray.leaf(read()[name])
             write = lambda new: (operator.setitem, read(), name, new)  # noqa: E731
-            self._entries[key] = self.states[node] = State(node, lambda: read()[name], write, (read, f"()[{name!r}]"))
+            made = State(node, lambda: read()[name], write, (read, f"()[{name!r}]"))
+            made.entries, made.name = entries, name
+            self._entries[key] = self.states[node] = made
         return self._entries[key]
 
     def host(self, compute: Callable[[], Any], *, pure: bool = False) -> Node:
@@ -347,11 +365,11 @@ class Recorder:
         return node
 
     def require(self, test: Callable[[Any], Any], x: Node) -> bool:
-        """Is a condition on data true? It has to be at each call."""
-        node = self.now(x)
-        holds = bool(np.all(test(node._data)))
+        """Is a condition on data true? It has to be at each call: it is computed there, with everything else."""
+        verdict: Any = np.all(test(self.now(x)))
+        holds = bool(verdict._data)
         if holds:
-            self.checks.append((test, node))
+            self.checks.append(verdict)
         return holds
 
     def enter(self, module: Any) -> None:

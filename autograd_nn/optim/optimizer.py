@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..compiler.device import bring_home
 from ..graph import Node, dtype, modes, shape
 from ..value import Value
 from .clip import check_limit, clip_by_norm, clip_by_value
@@ -107,7 +108,8 @@ class Optimizer:
         self.steps = 0
         # Per parameter: its state, None before its first step, and the steps taken with it. One that is unfrozen late,
         # or is reached late, starts afresh: Adam's bias correction counts the gradients that went into its means.
-        self._states: list[State | None] = [None] * len(self.parameters)
+        self._held: list[State | None] = [None] * len(self.parameters)
+        self._away = False  # may some of it lie on a device?
         self._counts = [0] * len(self.parameters)
 
     # the algorithm
@@ -253,7 +255,7 @@ class Optimizer:
         def rate(i: int) -> float:
             own = self.groups[i]._learning_rate
             now = self._learning_rate if own is None else own
-            return now if type(now) is float else self.learning_rates(self.steps + 1 + done)[i]
+            return now if isinstance(now, float) else self.learning_rates(self.steps + 1 + done)[i]
 
         rates = [recorder.host(lambda i=i: rate(i), pure=True) for i in range(len(self.groups))]
         ahead = {i: recorder.steps_of((id(self), i)) for i in moved}  # steps taken with it earlier in this function
@@ -272,7 +274,8 @@ class Optimizer:
         for i, j in zip(moved, like, strict=True):
             read = functools.partial(self._state, i)
             steps[i], grads[i] = step_of[j], params[i].grad
-            entries[i] = {name: recorder.entry(read, name, (id(self), i, name)) for name in read()}
+            raw = functools.partial(self._entries_of, i)
+            entries[i] = {name: recorder.entry(read, name, (id(self), i, name), raw) for name in read()}
         new, after = self.updates(
             [p.data for p in params],
             grads,
@@ -292,9 +295,31 @@ class Optimizer:
 
     def _state(self, i: int) -> dict[str, Any]:
         """Return the state of a parameter, which begins with its first step."""
-        if self._states[i] is None:
-            self._states[i] = self.start(self.parameters[i]._data)
-        return self._states[i]  # type: ignore[return-value]
+        held = self._states if self._away else self._held  # (a compiled step asks for each of them)
+        state = held[i]
+        if state is None:
+            state = held[i] = self.start(self.parameters[i]._data)
+        return state
+
+    @property
+    def _states(self) -> list[State | None]:
+        """The state of each parameter; what compiled steps keep on a device is fetched."""
+        if self._away:
+            for state in self._held:
+                bring_home(state or {})
+            self._away = False
+        return self._held
+
+    @_states.setter
+    def _states(self, new: list[State | None]) -> None:
+        self._held, self._away = new, False
+
+    def _entries_of(self, i: int) -> dict[str, Any]:
+        """Return the state of a parameter for a compiled step, which may keep arrays on a device in it."""
+        if self._held[i] is None:
+            self._state(i)
+        self._away = True
+        return self._held[i]  # type: ignore[return-value]
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters: `.grad` is None again."""

@@ -16,20 +16,23 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from ..compiler import BACKENDS
+from ..compiler.device import held, put_back
+from ..compiler.mesh import Mesh, mesh_of
 from ..data import check_finite
 from ..graph import describe, shape, topological_order
 from ..losses import Loss, binary_cross_entropy, cross_entropy
 from ..nn import MLP, Linear, LogisticRegression, Module
 from ..optim import OPTIMIZERS, Optimizer, Plateau
 from ..value import Value
-from .callback import Callback, Checkpoint, Schedule, State, TrainingWarning, callback
+from .callback import Callback, Checkpoint, CSVLog, Schedule, State, TrainingWarning, callback
 from .checkpoint import differences, load_checkpoint, save_checkpoint
-from .feed import Batch, Feed, call
+from .feed import Batch, Feed, call, checksum
 from .history import History, environment
 from .metric import Metric, Tally, measured, metrics_of, plain, predicting
 from .objective import Objective, check_loss
@@ -60,6 +63,8 @@ def fit(
     checkpoint: Path | Checkpoint | None = None,
     resume: Path | bool | None = None,
     compile: bool | str = False,
+    backend: str | None = None,
+    mesh: Any = None,
 ) -> History:
     """Train a model, and return what happened.
 
@@ -83,10 +88,15 @@ def fit(
         checkpoint: file to write the run into after each epoch, or a `Checkpoint` for other times.
         resume: checkpoint to go on from, as if the run had never ended; model, optimizer and data have to be made in
             the same way. True: the file of `checkpoint`, if it is there.
-        compile: True, or the name of a back end ("numpy", "xla"), to compile the whole step, forward, backward and
-            update, see `autograd_nn.compile`; "auto" to do so where model, loss and optimizer are the library's own,
-            whose steps are known to be the same from call to call; `history.environment` says what was chosen. The
-            first two steps are not compiled.
+        compile: True to compile the whole step, forward, backward and update, see `autograd_nn.compile`; "auto" to do
+            so where model, loss and optimizer are the library's own, whose steps are known to be the same from call to
+            call; `history.environment` says what was chosen. The first two steps are not compiled.
+        backend: compile the step for this back end: "numpy"; "native", with Numba; or "xla", through JAX, on the CPU,
+            GPU or TPU that it finds. There weights and the state of the optimizer stay between steps; whoever looks at
+            them has them fetched.
+        mesh: the devices over which the rows of each batch are divided: True for all, of all processes of the job; a
+            number of them; or a `cluster.Mesh`. The back end is "xla", and every step is compiled. With several
+            processes each runs the same call on the same data; the first one writes checkpoints.
 
     Returns:
         A row for each epoch, and in `stopped` why it ended: all epochs done, a callback, Ctrl-C (after the step that
@@ -95,6 +105,8 @@ def fit(
     Raises:
         TypeError, ValueError: if something does not fit together: see the message. Weights that were learnt up to then
             stay in the model.
+        ImportError, cluster.MeshError: if JAX is missing, devices or the batch do not suit, or a process of the job
+            has ended.
 
     >>> from autograd_nn import nn, optim
     >>> x = np.linspace(-1, 1, 32)[:, None]
@@ -117,6 +129,8 @@ def fit(
         shuffle,
         checkpoint,
         compile,
+        backend,
+        mesh,
     )
     return run.run(progress, resume)
 
@@ -139,9 +153,13 @@ class Run:
         shuffle: bool,
         checkpoint: Path | Checkpoint | None,
         compile: bool | str = False,
+        backend: str | None = None,
+        mesh: Any = None,
     ) -> None:
         if compile not in (True, False, *BACKENDS):
             raise ValueError(f"compile wanted True, False or one of {', '.join(BACKENDS)}, got {compile!r}.")
+        self.mesh = mesh_of(mesh)
+        compile = engine(compile, backend, self.mesh)
         if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 0:
             raise ValueError(f"epochs wanted a whole number, 0 or more, got {epochs!r}.")
         self.objective = Objective(model, loss)
@@ -161,12 +179,14 @@ class Run:
             for path, stream in zip(self.random, dropout.spawn(len(self.random)), strict=True)
         }
         self.callbacks = ready_callbacks(callbacks, checkpoint, self.optimizer)
+        if self.mesh is not None and self.mesh.process:  # one process writes
+            self.callbacks = [c for c in self.callbacks if not isinstance(c, CSVLog)]
         self.file = checkpoint.path if isinstance(checkpoint, Checkpoint) else checkpoint
         self.modules, parameters = model.modules(), model.parameters()
         self.leaves = [*parameters, *model.buffers()]
         self.others = not set(parameters) <= set(self.optimizer.parameters)  # some are not trained
         self.good: list[Any] | None = None  # the last weights whose loss was finite
-        self.before = [leaf._data for leaf in self.leaves]
+        self.before = list(map(held, self.leaves))
         self.in_step = False
         self.state = State(model, self.optimizer, self.objective, int(epochs))
         self.state._save = self.save
@@ -177,6 +197,10 @@ class Run:
             ("auto" if ours else None) if compile == "auto" else "auto" if compile is True else compile or None
         )
         self.state.history.environment = environment()
+        self.snapshot = held if self.backend == "xla" else attrgetter("_data")
+        if self.mesh is not None:
+            self.mesh.check_batch(batch_size if self.feed.arrays is not None else None)
+            self.state.history.environment["mesh"] = repr(self.mesh)
         if self.backend is not None:
             self.state.history.environment["backend"] = f"compiled: {self.backend.replace('auto', 'numpy')}"
         self.strays: set[Any] | None = None  # leaves that want a gradient and that nobody trains
@@ -189,21 +213,26 @@ class Run:
     def run(self, progress: bool, resume: Path | bool | None) -> History:
         """Train."""
         state, start = self.state, time.perf_counter()
+        several = self.mesh is not None and self.mesh.processes > 1
+        progress = progress and (self.mesh is None or self.mesh.process == 0)
         before = [(m, m.training) for m in self.modules], [(m, vars(m)["rng"]) for m in self.random.values()]
         report = Progress(progress, state.epochs, len(self.feed))
         with contextlib.ExitStack() as stack:
             stack.callback(restore_modules, *before)
-            interrupt = stack.enter_context(Interrupt())
+            interrupt = stack.enter_context(Interrupt(graceful=not several))
             for path, module in self.random.items():
                 module.rng = self.generators[path]  # type: ignore[attr-defined]
             for c in self.callbacks:
                 c.begin(state)
+            self.agree()
             self.resume(self.file if resume is True else resume, missing_ok=resume is True)
             report.resumed(state)
             try:
                 self.epochs(interrupt, report)
             except KeyboardInterrupt:
-                if self.in_step:  # parameters may be half old, half new
+                if several:  # the others may be in another step
+                    state.resumable = False
+                elif self.in_step:  # parameters may be half old, half new
                     self.take_back(self.before)
                     state.resumable = False
                 state.stopping = self.interrupted()
@@ -266,15 +295,25 @@ class Run:
             after_step.append(report.step)
         zero_grad = both(optimizer.zero_grad, self.model.zero_grad) if self.others else optimizer.zero_grad
         if self.backend is not None and self.compiled is None:
-            self.compiled = CompiledStep(objective, optimizer, zero_grad, self.backend, gradients=bool(after_step))
+            self.compiled = CompiledStep(
+                objective,
+                optimizer,
+                zero_grad,
+                self.backend,
+                gradients=bool(after_step),
+                predictions=bool(self.metrics),
+                mesh=self.mesh,
+            )
         for batch in batches:
             if batch.weight is not None and not batch.weight.any():  # its rows are left out
                 state.batch += 1
                 continue
-            self.before = [leaf._data for leaf in leaves]
+            if self.mesh is not None and not state.step:
+                self.mesh.check_batch(batch.rows)
+            self.before = [self.snapshot(leaf) for leaf in leaves]
             self.in_step = True
             try:
-                if self.compiled is not None and state.step >= EAGER_STEPS:
+                if self.compiled is not None and (state.step >= EAGER_STEPS or self.mesh is not None):
                     prediction, number = self.compiled(batch)
                 else:
                     prediction, number = self.eager_step(batch, zero_grad)
@@ -378,8 +417,8 @@ class Run:
 
     def take_back(self, arrays: list[Any]) -> None:
         for leaf, array in zip(self.leaves, arrays, strict=True):
-            if leaf._data is not array:
-                leaf.assign(array)
+            if held(leaf) is not array:
+                put_back(leaf, array)
 
     def warn_of_strays(self, loss: Any) -> None:
         """Warn of weights that are not found: leaves that two steps share, and that neither model nor optimizer has."""
@@ -435,22 +474,23 @@ class Run:
     def save(self, path: Path) -> None:
         """Write all that the next step depends on, and what is known so far."""
         state = self.state
-        save_checkpoint(
-            path,
-            {
-                "run": {"epoch": state.epoch, "batch": state.batch, "step": state.step, "done": self.done},
-                "settings": self.settings(),
-                "model": self.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "generators": {path: rng.bit_generator.state for path, rng in self.generators.items()},
-                "data": self.feed.source.state_dict(),
-                "tally": None if self.done else self.tally.state_dict(),
-                "callbacks": [[name, c.state_dict()] for name, c in self.named_callbacks()],
-                "history": state.history.rows,
-                "seed": state.history.seed,
-                "environment": state.history.environment,
-            },
-        )
+        whole = {
+            "run": {"epoch": state.epoch, "batch": state.batch, "step": state.step, "done": self.done},
+            "settings": self.settings(),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generators": {path: rng.bit_generator.state for path, rng in self.generators.items()},
+            "data": self.feed.source.state_dict(),
+            "tally": None if self.done else self.tally.state_dict(),
+            "callbacks": [[name, c.state_dict()] for name, c in self.named_callbacks()],
+            "history": state.history.rows,
+            "seed": state.history.seed,
+            "environment": state.history.environment,
+        }
+        if self.mesh is None or self.mesh.process == 0:  # the others have done their part: arrays are gathered by all
+            save_checkpoint(path, whole)
+        if self.mesh is not None:
+            self.mesh.wait("checkpoint")
 
     def settings(self) -> dict[str, Any]:
         """Return what has to be the same when a run goes on."""
@@ -460,6 +500,26 @@ class Run:
             "metrics": [m.name for m in self.metrics],
             "data": self.feed.fingerprint(),
         }
+
+    def agree(self) -> None:
+        """See that all processes of the job are about to do the same.
+
+        Raises:
+            MeshError: naming what differs.
+        """
+        if self.mesh is None or self.mesh.processes == 1:
+            return
+        weights = {path: checksum(np.asarray(array)) for path, array in self.model.state_dict().items()}
+        self.mesh.agree(
+            {
+                "models": repr([(path, type(m).__name__) for path, m in self.model.named_modules()]),
+                "initial weights": repr(weights),
+                "optimizers": repr(self.optimizer),
+                "data": repr(self.feed.fingerprint()),
+                "settings": repr((self.settings(), self.state.epochs, len(self.feed), self.state.history.seed)),
+                "versions": repr(self.state.history.environment),
+            }
+        )
 
     def named_callbacks(self) -> list[tuple[str, Callback]]:
         """Return callbacks by class and number within the class."""
@@ -513,7 +573,7 @@ class Run:
             raise ValueError(
                 f"{os.fspath(path)} does not fit this run; make model, optimizer and data in the same way:\n{lines}"
             )
-        self.before = [leaf._data for leaf in self.leaves]
+        self.before = list(map(self.snapshot, self.leaves))
         if changed := differences("environment", saved["environment"], self.state.history.environment):
             warnings.warn(
                 "resumed under other conditions, so the last bits may differ from those of one run: "
@@ -542,14 +602,19 @@ class Run:
 
 
 class Interrupt:
-    """In this ``with`` block the first Ctrl-C is a request, so that a step is finished; the second one raises."""
+    """In this ``with`` block the first Ctrl-C is a request, so that a step is finished; the second one raises.
 
-    def __init__(self) -> None:
+    Args:
+        graceful: if not, the first one raises.
+    """
+
+    def __init__(self, *, graceful: bool = True) -> None:
+        self.graceful = graceful
         self.requested = False
         self.installed = False
 
     def __enter__(self) -> Interrupt:
-        if threading.current_thread() is threading.main_thread():  # signals are handled there alone
+        if self.graceful and threading.current_thread() is threading.main_thread():  # signals are handled there alone
             if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
                 signal.signal(signal.SIGINT, self.handle)
                 self.installed = True
@@ -603,6 +668,25 @@ def is_linear(model: Module) -> bool:
     return isinstance(model, (LogisticRegression, Linear)) or (
         isinstance(model, MLP) and len(model.layers) == 1 and model.output_activation is None
     )
+
+
+def engine(compile: bool | str, backend: str | None, mesh: Mesh | None) -> bool | str:
+    """Return what to compile for.
+
+    Raises:
+        ValueError: if compile, backend and mesh contradict each other.
+    """
+    if backend is not None:
+        if backend not in BACKENDS:
+            raise ValueError(f"backend wanted one of {', '.join(BACKENDS)}, got {backend!r}.")
+        if isinstance(compile, str) and compile not in (backend, "auto"):
+            raise ValueError(f"compile={compile!r} and backend={backend!r} contradict each other: leave out compile.")
+        compile = backend
+    if mesh is not None:
+        if compile not in (True, False, "auto", "xla"):
+            raise ValueError(f"a mesh of devices needs backend='xla', got {compile!r}: leave it out.")
+        return "xla"
+    return compile
 
 
 def optimizer_of(optimizer: Any, model: Module) -> Optimizer:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..compiler import Compiled
+from ..compiler.mesh import Mesh
+from ..graph import Node
 from ..nn import Module
 from ..optim import Optimizer
 from .feed import Batch
@@ -26,6 +28,8 @@ class CompiledStep:
         zero_grad: forgets the gradients.
         backend: see `autograd_nn.compile`.
         gradients: leave them on the parameters, for callbacks that look at them?
+        predictions: return them? Fetching them from a device takes time.
+        mesh: of devices, for the back end "xla".
     """
 
     def __init__(
@@ -36,6 +40,8 @@ class CompiledStep:
         backend: str = "auto",
         *,
         gradients: bool = False,
+        predictions: bool = True,
+        mesh: Mesh | None = None,
     ) -> None:
         self._parameters = optimizer.parameters if gradients else ()
 
@@ -44,9 +50,9 @@ class CompiledStep:
             prediction, loss = objective(Batch(x, y, weight, 0))
             loss.backward()
             optimizer.step()
-            return loss, prediction, [p.grad for p in self._parameters]
+            return loss, prediction if predictions else None, [p.grad for p in self._parameters]
 
-        self.compiled = Compiled(step, backend=backend, accepts=lambda results: math.isfinite(results[0]))
+        self.compiled = Compiled(step, backend=backend, accepts=lambda results: math.isfinite(results[0]), mesh=mesh)
 
     def __call__(self, batch: Batch) -> tuple[Any, float]:
         """Return prediction and loss."""
@@ -54,7 +60,11 @@ class CompiledStep:
         number = loss.item()
         if math.isfinite(number):
             for p, g in zip(self._parameters, gradients, strict=True):
-                p.grad = None if g is None else np.asarray(g.data if hasattr(g, "data") else g)
+                g = None if g is None else np.asarray(g.data if isinstance(g, Node) else g)
+                if g is not None and g.ndim:
+                    p._grad = g  # as it is: `p.grad = …` compares with the data, which may be on a device
+                else:
+                    p.grad = g
         return prediction, number
 
 

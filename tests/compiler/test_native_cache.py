@@ -63,8 +63,13 @@ def watched(self, signature):
     found.append((sum(self.stats.cache_hits.values()), sum(self.stats.cache_misses.values())))
     return result
 Dispatcher.compile = watched
-f = compile(lambda x: (x * 2.0 + 1.0).sum(), backend="native")
-assert f(np.ones(4)) == 12.0
+def f(x, w):
+    for _ in range(5):
+        x = np.tanh(x @ w)
+    return x
+x, w = np.ones((2, 3)), np.eye(3)
+compiled = compile(f, backend="native")
+assert np.allclose(compiled(x, w), f(x, w)) and "kernel_1" in compiled.source
 print(*found[-1])
 """
 

@@ -8,8 +8,10 @@ import mpmath
 import numpy as np
 import pytest
 
-numba = pytest.importorskip("numba", reason="native code needs Numba")
+pytest.importorskip("numba", reason="native code needs Numba")
 pytest.importorskip("scipy.linalg.cython_blas", reason="native code needs SciPy")
+
+import numba
 
 from autograd_nn.compiler import native_library as library
 
@@ -173,7 +175,7 @@ def test_rounding_is_numpys(apply, kind):
 
 @pytest.fixture(scope="module")
 def pairs():
-    """Return functions of two arrays: the greater, the smaller, with the sign of, where less, and the sum of the first."""
+    """Return a function of two arrays: the greater, the smaller, signs, a choice, and the sum of the first."""
     names = {n: getattr(library, n) for n in ("maximum", "minimum", "copysign", "select", "add_up")}
     source = """
 def run(x, y, out, total):
@@ -207,14 +209,15 @@ def test_functions_of_two_numbers_and_sums(pairs, dtype):
 
 @pytest.mark.parametrize("kind", TYPES)
 def test_products_of_matrices(kind):
-    """All ways in which the two lie, with leading dimensions that are larger, added to what was there."""
+    """All ways in which the two lie, with larger leading dimensions, added to what was there."""
     letter = "s" if kind == "f32" else "d"
     names = {"gemm": library.gemm, "address": library.address}
     lines = ["def run(which, m, n, k, a, lda, b, ldb, beta, c, ldc):"]
     for i, (ta, tb) in enumerate(("nn", "nt", "tn", "tt")):
         lines += [
             f"    if which == {i}:",
-            f'        gemm("{letter}", "{ta}", "{tb}", m, n, k, address(a), lda, address(b), ldb, beta, address(c), ldc)',
+            "        x, y, z = address(a), address(b), address(c)",
+            f'        gemm("{letter}", "{ta}", "{tb}", m, n, k, x, lda, y, ldb, beta, z, ldc)',
         ]
     exec("\n".join(lines), names)
     run, rng, dtype = numba.njit(names["run"]), np.random.default_rng(0), TYPES[kind]
@@ -235,6 +238,24 @@ def test_products_of_matrices(kind):
                 assert np.allclose(c[:m], wanted, rtol=1e-5, atol=1e-5) and np.array_equal(c[m:], before[m:])
 
 
+@pytest.mark.parametrize("kind", TYPES)
+def test_the_bounded_exponential_is_right_where_one_plus_it_matters(kind):
+    """From the least normal number on, up to where the reciprocal is about that small."""
+    low, high = (-87.0, 88.3) if kind == "f32" else (-708.0, 709.4)
+    names = {"f": getattr(library, f"exp_bounded_{kind}")}
+    exec("def run(x, y):\n    for i in range(len(x)): y[i] = f(x[i])", names)
+    run, dtype = numba.njit((array(kind), array(kind)), error_model="numpy")(names["run"]), TYPES[kind]
+    x = np.concatenate([np.linspace(low, high, 20_000), [-np.inf, np.inf, np.nan, -1e30, 1e30, 0.0]]).astype(dtype)
+    y = np.empty_like(x)
+    run(x, y)
+    exact = np.exp(x[:-6].astype(np.longdouble))
+    assert distance(y[:-6], exact, dtype).max() <= library.ULPS[f"exp_{kind}"]
+    tiny = np.finfo(dtype).tiny
+    assert 0 <= y[-6] < 2 * tiny and 0 <= y[-3] < 2 * tiny and y[-1] == 1.0
+    assert np.isposinf(y[[-5, -2]]).all() and np.isnan(y[-4])
+
+
 def test_every_function_has_a_bound_and_every_name_is_there():
-    assert {n for n in library.__all__ if n.endswith(("_f32", "_f64"))} == set(library.ULPS)
+    functions = {n for n in library.__all__ if n.endswith(("_f32", "_f64")) and not n.startswith("exp_bounded")}
+    assert functions == set(library.ULPS)
     assert all(hasattr(library, name) for name in library.__all__) and max(library.ULPS.values()) <= 3.0

@@ -17,8 +17,8 @@ pytest.importorskip("numba", reason="native code needs Numba")
 pytest.importorskip("scipy.linalg.cython_blas", reason="native code needs SciPy")
 
 from autograd_nn import OPS, Value, compile, grad, nn, optim
-from autograd_nn.compiler import native_cache
-from autograd_nn.compiler.lowering import ELEMENTWISE, LOWERINGS
+from autograd_nn.compiler import Compiled, native_cache
+from autograd_nn.compiler.lowering import ELEMENTWISE, LOWERINGS, TUPLES
 from autograd_nn.compiler.native_plan import NativePlan
 from autograd_nn.functions import gelu
 from autograd_nn.losses import cross_entropy
@@ -38,6 +38,8 @@ NAMES = sorted(name for name in LOWERINGS if name in OPS)
 SIMPLE = [name for name in NAMES if name in ELEMENTWISE]
 OTHERS = [name for name in NAMES if name not in ELEMENTWISE]
 GROUPS = [names[k : k + n] for names, n in ((SIMPLE, 12), (OTHERS, 6)) for k in range(0, len(names), n)]
+MOST_GRADIENTS = 1
+"""Cases of an op whose derivatives are compared: each is compiled."""
 NEVER_NATIVE = {"power"}
 """Ops with rules for other things than the arrays of the laws."""
 
@@ -46,14 +48,16 @@ def laws(names):
     """Functions, their arguments and what they give eagerly: values, gradients and second derivatives."""
     for name in names:
         op = OPS[name]
-        for case in op.cases:
+        for k, case in enumerate(op.cases):
             for dtype in variants(op, case):
                 if dtype not in ("float64", "float32", "int64", "bool"):
                     continue
                 args = make(op, case, dtype)
                 f = lambda *xs, op=op, attrs=case.attrs: op(*xs, **attrs)  # noqa: E731
                 yield name, dtype, 64.0, f, args
-                if not op.differentiable or dtype not in ("float32", "float64"):
+                if not op.differentiable or dtype not in (("float32",), ("float64",))[(k + len(name)) % 2]:
+                    continue
+                if k >= MOST_GRADIENTS:
                     continue
                 loss, inputs = loss_of(op, args, case.attrs)
                 everything = tuple(range(len(inputs)))
@@ -61,7 +65,7 @@ def laws(names):
                     continue
                 first = grad(loss, everything)
                 yield name, dtype, 256.0, first, inputs
-                if case.order > 1 and dtype == "float64":
+                if case.order > 1 and dtype == "float64" and name not in TUPLES:  # (those take minutes to compile)
                     norm = lambda *xs, first=first: sum((g * g).sum() for g in first(*xs))  # noqa: E731
                     yield name, dtype, 4096.0, grad(norm, everything), inputs
 
@@ -108,7 +112,7 @@ def test_native_equals_eager(names):
         floats = [
             i.op.name
             for i in compiled.plan(inputs).fallbacks
-            if i.op.name in names and i.out.dtype.kind == "f" and i.out.shape and not i.out.python
+            if i.op.name in names and i.out.dtype.kind == "f" and i.out.shape and 0 not in i.out.shape
         ]
         assert set(floats) <= {"power", "power_of", "gelu", "where", "cast"} | NEVER_NATIVE
 
@@ -326,7 +330,7 @@ MODELS = {
             nn.Linear(6, 3, rng=1),
         ),
         RNG.normal(size=(8, 3)).astype(np.float32),
-    ),  # fmt: skip
+    ),
     "rnn": (lambda: Sequence(nn.RNN), SEQUENCES),
     "lstm": (lambda: Sequence(nn.LSTM), SEQUENCES),
     "gru": (lambda: Sequence(nn.GRU), SEQUENCES),
@@ -589,8 +593,6 @@ def test_ops_of_python_in_between():
 
 
 def test_losses_that_are_nan_are_computed_and_refused_by_accepts():
-    from autograd_nn.compiler import Compiled
-
     w = Value(np.ones(3), requires_grad=True)
     moves = optim.Adam([w], 0.1)
 

@@ -7,7 +7,18 @@ import pytest
 
 from autograd_nn import OPS, grad
 from autograd_nn.compiler.numpy_plan import NumpyPlan
-from autograd_nn.compiler.passes import fold_constants, merge_duplicates, prune, simplify
+from autograd_nn.compiler.passes import (
+    LARGEST,
+    equal_constants,
+    fold_constants,
+    is_root_of_sum,
+    is_term,
+    join_places,
+    merge_duplicates,
+    prune,
+    simplify,
+    terms,
+)
 
 X = np.random.default_rng(0).normal(size=(2, 3))
 
@@ -82,11 +93,103 @@ def test_what_is_the_same(record, f, apart):
         assert np.array_equal(a, b, equal_nan=True) and np.array_equal(np.signbit(a), np.signbit(b))
 
 
-def test_large_constants_are_told_by_identity(record):
+def test_equal_constants_are_one(record):
+    """Those of the same type, dtype, shape and bits; whatever their size, up to a limit."""
     big = np.arange(300.0)
-    program = record(lambda x: (x + big, x + big, x + (big + 1.0)), big)
+    program = record(lambda x: (x + big, x + big.copy(), x + (big + 1.0), x + big.reshape(1, -1)), big)
+    same = equal_constants(program)
+    assert len(same) == 4 and len(set(same.values())) == 3
     merge_duplicates(program)
+    assert len(program) == 3
     assert np.array_equal(run(program, big)[2], 2 * big + 1.0)
+    numbers = record(lambda x: (x + 1.0, x * 1.0, x - 1, x / True, x + 0.0, x + -0.0, x * np.float32(1)), X)
+    kinds = {(type(v.data), repr(v.data)) for v in equal_constants(numbers).values()}
+    assert len(set(equal_constants(numbers).values())) == len(kinds) == 6
+
+
+def test_constants_that_are_too_large_are_not_compared(record):
+    huge = np.zeros(LARGEST // 8 + 1)
+    program = record(lambda x: (x + huge, x + huge.copy()), huge)
+    assert equal_constants(program) == {}
+    merge_duplicates(program)
+    assert np.array_equal(run(program, huge + 1.0)[1], huge + 1.0) and len(program) == 2
+
+
+def rows(*order, by=lambda row, k: row * (k + 1.0), shape=(3,)):
+    """A function whose gradient is a sum of arrays that are 0 but for one row each."""
+
+    def f(x):
+        return sum(by(x[k], i).sum() for i, k in enumerate(order))
+
+    return grad(f)
+
+
+ROWS = np.arange(12.0).reshape(4, 3)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 1, 0, 2), (-1, 0, -2, 1), (2, -3, 3, 0)])
+def test_rows_that_are_used_one_by_one_are_put_together_at_once(record, names, order):
+    f = rows(*order, by=lambda row, k: np.exp(row) * (k + 1.0))
+    x = ROWS / 10
+    program = simplify(record(f, x))
+    assert names(program).count("stack") == 1 and "place" not in names(program)
+    (out,) = run(program, x)
+    assert out.dtype == x.dtype and np.allclose(out, f(x), rtol=1e-15)
+    plain = record(f, x)
+    join_places(plain)
+    prune(plain)
+    assert np.allclose(run(plain, x)[0], f(x), rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        rows(0, 1, 2),  # one row is not used
+        rows(0, 1, 2, 3, 1),  # one is used twice
+        rows(0, 1, 2, 3, -1),
+        grad(lambda x: (x[0] * 2.0).sum() + (x[1:] * 3.0).sum()),  # several rows at once
+        grad(lambda x: sum((x[k, :2] * (k + 1.0)).sum() for k in range(4))),  # parts of rows
+        grad(lambda x: sum((x[:, k] * (k + 1.0)).sum() for k in range(3))),  # columns
+        grad(lambda x: sum((x[k] * (k + 1.0)).sum() for k in range(4)) + (x * x).sum()),  # and all
+    ],
+)
+def test_other_sums_stay_what_they_are(record, f):
+    wanted = f(ROWS)
+    program = simplify(record(f, ROWS))
+    (out,) = run(program, ROWS)
+    assert out.dtype == wanted.dtype and np.allclose(out, wanted, rtol=1e-15)
+
+
+def test_a_sum_that_is_read_in_between_stays(record):
+    place = lambda row, k: OPS["place"](row, key=(k,), shape=(2, 3))  # noqa: E731
+
+    def f(x):
+        half = place(x[0], 0)
+        both = half + place(x[1], 1)
+        return both * 2.0, half * 3.0, both + half
+
+    x = ROWS[:2]
+    program = simplify(record(f, x))
+    for found, wanted in zip(run(program, x), f(x), strict=True):
+        assert np.array_equal(found, wanted)
+
+
+def test_the_terms_of_a_sum(record):
+    program = record(lambda x: ((x + np.exp(x)) + (x * 2.0 + x)) * 1.5, X)
+    uses = program.uses()
+    roots = [i for i in program.instructions if is_root_of_sum(i, uses)]
+    assert len(roots) == 1
+    assert [v.source.op.name if v.kind == "result" else v.kind for v in terms(roots[0], uses)] == [
+        "argument", "exp", "mul", "argument",
+    ]  # fmt: skip
+    inner = [i.out for i in program.instructions if i.op.name == "add" and i is not roots[0]]
+    assert all(is_term(v, uses) for v in inner) and not is_term(roots[0].out, uses)
+    shared = record(lambda x: (lambda y: (y + x, y * 2.0))(x + 1.0), X)
+    uses = shared.uses()
+    assert len([i for i in shared.instructions if is_root_of_sum(i, uses)]) == 2  # others read the inner one, too
+    broadcast = record(lambda x: x + (x[0] + 1.0), X)
+    uses = broadcast.uses()
+    assert len([i for i in broadcast.instructions if is_root_of_sum(i, uses)]) == 2
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
 from autograd_nn import Value, compile, debug, grad, nn, no_grad, optim
-from autograd_nn.compiler import compile as _  # noqa: F401
 from autograd_nn.compiler.native_cache import needed
 from autograd_nn.compiler.quick import MISS, Names
 
@@ -149,12 +151,6 @@ def freeze(m):
     m.first.weight.requires_grad_(False)
 
 
-def hook(m):
-    m.first.weight.register_hook(lambda g: g * 10.0) if hasattr(m.first.weight, "register_hook") else setattr(
-        m.first.weight, "hooks", (lambda g: g * 10.0,)
-    )
-
-
 CHANGES = {
     "eval": lambda m: m.eval(),
     "a number": lambda m: setattr(m, "scale", 3.0),
@@ -281,7 +277,7 @@ def test_it_is_written_anew_a_limited_number_of_times(backend):
     x = np.ones((3, 4), np.float32)
     compiled = compile(lambda x: model(x), backend=backend)
     weight = model.first.weight
-    for k in range(120):
+    for _ in range(120):
         weight.data = weight.data + 1.0  # an array of its own each time
         assert compiled(x).shape == (3, 2)
     assert compiled._latest().quick is None and compiled._latest().quickens == 0
@@ -289,11 +285,6 @@ def test_it_is_written_anew_a_limited_number_of_times(backend):
 
 
 def test_a_call_that_missed_holds_nothing(backend):
-    import weakref
-
-    class Holder(np.ndarray):
-        pass
-
     model = Model().eval()
     x = np.ones((3, 4), np.float32)
     compiled = quickened(lambda x: model(x), backend, x)
@@ -301,8 +292,6 @@ def test_a_call_that_missed_holds_nothing(backend):
     model.first = nn.Linear(4, 5, rng=5)
     compiled(x)
     compiled.clear()
-    import gc
-
     gc.collect()
     assert old() is None
 

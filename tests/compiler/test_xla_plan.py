@@ -7,23 +7,15 @@ import sys
 import numpy as np
 import pytest
 
-from autograd_nn import OPS, compile, grad, nn, optim
-from autograd_nn.compiler.xla_plan import LOWERINGS, REFUSED, lowering
+from autograd_nn import Value, checkpoint, compile, grad, nn, optim, scan
 from autograd_nn.losses import cross_entropy
-from autograd_nn.testing.laws import close, make, results
-
-UNLIKE = {"argsort": "another order of ties"}
+from autograd_nn.training import fit
 
 
 def test_without_jax_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "jax", None)
     with pytest.raises(ImportError, match=r'pip install "autograd_nn\[xla\]"'):
         compile(np.sin, backend="xla")(1.0)
-
-
-def test_tables_speak_of_ops():
-    assert set(LOWERINGS) | set(REFUSED) <= set(OPS)
-    assert not set(LOWERINGS) & set(REFUSED)
 
 
 @pytest.mark.xla
@@ -33,22 +25,6 @@ class TestWithJax:
     @pytest.fixture(autouse=True)
     def jax(self):
         return pytest.importorskip("jax", reason='no JAX: pip install "autograd_nn[xla]"')
-
-    @pytest.mark.parametrize("name", [name for name, op in OPS.items() if op.cases and name not in UNLIKE])
-    def test_compiled_equals_eager(self, name):
-        op = OPS[name]
-        if lowering(op) is None:
-            pytest.skip("XLA does not have it")
-        for case, dtype in ((op.cases[0], "float64"), (op.cases[min(1, len(op.cases) - 1)], "float32")):
-            args = make(op, case, dtype)
-            wanted = results(op(*args, **case.attrs))
-            compiled = compile(lambda *xs, case=case: op(*xs, **case.attrs), backend="xla")
-            found = results(compiled(*args))
-            assert compiled.fallbacks == 0
-            for a, b in zip(found, wanted, strict=True):
-                assert np.shape(a) == np.shape(b)
-                assert np.asarray(a).dtype == np.asarray(b).dtype
-                assert close(a, b, 4096.0), (a, b)
 
     @pytest.mark.parametrize("make_model", [
         lambda: nn.MLP([6, 8, 3], rng=0),
@@ -86,6 +62,55 @@ class TestWithJax:
         assert found.dtype == np.float64
         assert found == pytest.approx(np.exp(np.sin(x)) * (1 + x * np.cos(x)), rel=1e-14)
         assert jax.config.jax_enable_x64 == before
+
+    def test_what_depends_on_data_is_the_same_error_as_elsewhere(self):
+        for f, says in (
+            (lambda x: x if x.sum() > 0 else -x, r"where\(condition, a, b\)"),
+            (lambda x: x * float(x.sum()), "static"),
+            (lambda x: [0] * int(x.sum()), "fixed when the function is recorded|static"),
+        ):
+            errors = []
+            for backend in ("numpy", "xla"):
+                with pytest.raises(TypeError, match=says) as caught:
+                    compile(f, backend=backend)(np.ones(3))
+                errors.append(str(caught.value))
+            assert errors[0] == errors[1]
+
+    def test_fit_trains_on_this_back_end(self):
+        rng = np.random.default_rng(0)
+        x, y = rng.normal(size=(40, 4)).astype(np.float32), rng.integers(0, 3, 40)
+        curves = []
+        for how in ({}, {"backend": "xla"}, {"compile": "xla"}, {"mesh": 1}, {"backend": "xla", "validation": (x, y)}):
+            model = nn.MLP([4, 8, 3], rng=0)
+            optimizer = optim.Adam(model.parameters(), 0.05)
+            history = fit(model, (x, y), "cross_entropy", optimizer, epochs=3, batch_size=16, progress=False, **how)
+            curves.append(history["loss"])
+            if how:
+                assert history.environment["backend"] == "compiled: xla"
+        assert history["validation_loss"][-1] < history["validation_loss"][0]
+        for curve in curves[1:]:
+            assert curve == pytest.approx(curves[0], rel=1e-4)
+
+    def test_loops_checkpoints_and_recurrent_layers_inside(self):
+        x = np.linspace(0, 1, 5)
+        running = lambda x: scan(lambda total, x: (total + x, total * x), 0.0, x)[1]  # noqa: E731
+        assert np.allclose(np.asarray(compile(running, backend="xla")(x)), np.asarray(running(x)))
+        slope = grad(lambda x: checkpoint(lambda x: np.sin(x) * x)(x).sum())
+        assert compile(slope, backend="xla")(x) == pytest.approx(slope(x))
+        for scanned in (True, False):
+            layer = nn.LSTM(2, 3, layers=2, bidirectional=True, scan=scanned, returns="last", rng=0)
+            sequences = np.random.default_rng(0).normal(size=(4, 5, 2)).astype(np.float32)
+            slope = grad(lambda x, layer=layer: (layer(x) ** 2).sum())
+            found = compile(slope, backend="xla")(Value(sequences))
+            assert found.data == pytest.approx(slope(sequences), abs=1e-5)
+
+    def test_fit_takes_back_weights_that_lead_to_nan(self):
+        x, y = np.ones((8, 1)), np.full((8, 1), 1e200)
+        model = nn.Linear(1, 1, dtype=float, rng=0)
+        optimizer = optim.SGD(model.parameters(), 1e100)
+        history = fit(model, (x, y), "mse", optimizer, epochs=9, batch_size=4, progress=False, backend="xla")
+        assert history.stopped.startswith("not finite")
+        assert all(np.isfinite(p.data).all() for p in model.parameters())
 
     def test_what_xla_cannot_run_is_refused_with_its_reason(self):
         with pytest.raises(NotImplementedError, match=r"'eigvals': XLA has it on the CPU only.*backend='numpy'"):

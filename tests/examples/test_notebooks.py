@@ -25,6 +25,8 @@ CHAPTERS = [
     "09_convolution",
     "10_recurrence",
     "11_engine_from_scratch",
+    "12_from_a_laptop_to_a_cluster",
+    "13_compiling",
 ]
 LARGEST = 600_000  # bytes
 

@@ -1,0 +1,239 @@
+"""`Mesh`: the devices on which a step runs, of this process or of several, and how arrays are divided over them.
+
+Nothing here is home-made: JAX divides the program by the placement of its arrays (GSPMD), and does the collectives;
+processes find each other through `jax.distributed`. All of them run the same script on the same data in the same order:
+each keeps the rows that belong to its devices, so results are those of one process, to rounding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+from typing import Any
+
+import numpy as np
+
+from .xla_ops import package
+
+__all__ = ["Mesh", "MeshError", "fetched", "join", "mesh_of"]
+
+COORDINATOR, COUNT, RANK = "AUTOGRAD_NN_COORDINATOR", "AUTOGRAD_NN_PROCESSES", "AUTOGRAD_NN_PROCESS"
+HEARTBEAT = 10
+"""Seconds without a sign of life after which a process counts as dead."""
+LARGE = 1 << 24  # elements of a parameter from which it is divided, if the mesh has devices for that
+
+
+class MeshError(RuntimeError):
+    """Processes or devices do not work together; the message says what to write."""
+
+
+def jax_package() -> Any:
+    """Return JAX.
+
+    Raises:
+        ImportError: naming the extra.
+    """
+    try:
+        return package()
+    except ImportError as error:
+        raise ImportError('a mesh of devices needs JAX: pip install "autograd_nn[xla]"') from error
+
+
+def join() -> int:
+    """Join the processes of this job, and return how many there are; 1 if it is no job of several processes.
+
+    Called by `fit` when it gets a mesh; call it yourself where JAX is used before. Under ``python -m
+    autograd_nn.launch``, Slurm, Open MPI and on cloud TPUs all is found in the environment; elsewhere, as under
+    Kubernetes, set AUTOGRAD_NN_COORDINATOR=host:port, AUTOGRAD_NN_PROCESSES and AUTOGRAD_NN_PROCESS.
+
+    Raises:
+        ImportError: if JAX is not installed.
+        MeshError: if JAX was used before, or the others cannot be reached.
+    """
+    jax = jax_package()
+    if jax.distributed.is_initialized():
+        return jax.process_count()
+    address = os.environ.get(COORDINATOR)
+    settings: dict[str, Any] = {}
+    if address:
+        try:
+            settings = {"num_processes": int(os.environ[COUNT]), "process_id": int(os.environ[RANK])}
+        except (KeyError, ValueError) as error:
+            raise MeshError(
+                f"{COORDINATOR} is set, so {COUNT} and {RANK} wanted to be whole numbers, the number of processes and "
+                f"that of this one from 0; got {os.environ.get(COUNT)!r} and {os.environ.get(RANK)!r}."
+            ) from error
+        settings |= {"coordinator_address": address, "cluster_detection_method": "deactivate"}
+        if settings["num_processes"] == 1:
+            return 1
+    elif not under_launcher():
+        return 1
+    try:
+        jax.distributed.initialize(
+            **settings,
+            initialization_timeout=60,
+            heartbeat_timeout_seconds=HEARTBEAT,
+            shutdown_timeout_seconds=HEARTBEAT,
+        )
+    except RuntimeError as error:
+        raise MeshError(
+            f"the processes of this job did not come together: {str(error).splitlines()[0]} Write "
+            "autograd_nn.cluster.join() at the top of the script, before JAX is used; and see that the address "
+            f"{address or 'of the coordinator'} can be reached from every process."
+        ) from error
+    return jax.process_count()
+
+
+def under_launcher() -> bool:
+    """Was this process started by a launcher that JAX knows, as one of several?"""
+    counts = ("SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE")
+    here = ("SLURM_PROCID", "OMPI_COMM_WORLD_RANK")
+    return any(int(os.environ.get(n) or 1) > 1 and i in os.environ for n, i in zip(counts, here, strict=True)) or (
+        "JAX_COORDINATOR_ADDRESS" in os.environ
+    )
+
+
+class Mesh:
+    """The devices of a job, and how arrays are divided over them.
+
+    Args:
+        devices: how many, of all processes together; all if left out.
+        model: over so many of them a parameter that is large is divided, along its longest axis that divides; the batch
+            is divided over the others. 1: every device has all parameters.
+        large: the number of elements from which a parameter is large; here 16 million.
+
+    Attributes:
+        batch: into how many parts a batch is divided.
+        processes: how many there are.
+
+    Raises:
+        ImportError: if JAX is not installed.
+        MeshError: if there are not so many devices, or they do not divide.
+    """
+
+    def __init__(self, devices: int | None = None, *, model: int = 1, large: int = LARGE) -> None:
+        for name, n in (("devices", devices), ("model", model), ("large", large)):
+            if n is not None and (isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1):
+                raise ValueError(f"Mesh wanted {name} as a whole number, at least 1, got {n!r}.")
+        jax = jax_package()
+        self.processes = join()
+        found = jax.devices()
+        count = len(found) if devices is None else int(devices)
+        if count > len(found):
+            raise MeshError(
+                f"Mesh wanted {count} devices, and there are {len(found)} ({found[0].platform}, in {self.processes} "
+                f"process{'es' if self.processes > 1 else ''}). Write Mesh() for all there are; start more processes, "
+                f"python -m autograd_nn.launch -n {count} script.py; or, to try it out on one CPU, set "
+                f"XLA_FLAGS=--xla_force_host_platform_device_count={count} before Python starts."
+            )
+        if count % model:
+            raise MeshError(f"Mesh wanted devices that divide into model={model}, got {count}: write model={count}.")
+        if count < len(found) and self.processes > 1:
+            raise MeshError(
+                f"Mesh wanted all {len(found)} devices of {self.processes} processes, got devices={count}: write "
+                "Mesh(), and start fewer processes."
+            )
+        self.large, self.model, self.batch = int(large), int(model), count // int(model)
+        self.devices = np.array(found[:count]).reshape(self.batch, self.model)
+        self.jax = jax.sharding.Mesh(self.devices, ("batch", "model"))
+
+    @property
+    def process(self) -> int:
+        """The number of this process, from 0."""
+        return jax_package().process_index()
+
+    def sharding(self, *axes: str | None) -> Any:
+        """Return how an array is divided: for each of its axes the one of the mesh, or None."""
+        jax = jax_package()
+        return jax.sharding.NamedSharding(self.jax, jax.sharding.PartitionSpec(*axes))
+
+    def of_parameter(self, shape: tuple[int, ...]) -> Any:
+        """Return how a parameter, or something of its shape, is divided."""
+        if self.model > 1 and np.prod(shape) >= self.large:
+            fitting = [i for i, n in enumerate(shape) if n % self.model == 0]
+            if fitting:
+                longest = max(fitting, key=lambda i: shape[i])
+                return self.sharding(*("model" if i == longest else None for i in range(len(shape))))
+        return self.sharding()
+
+    def of_rows(self, shape: tuple[int, ...]) -> Any:
+        """Return how an argument is divided: by its rows; one with a number of rows that does not divide is not."""
+        return self.sharding("batch") if shape and shape[0] and shape[0] % self.batch == 0 else self.sharding()
+
+    def place(self, x: Any, sharding: Any) -> Any:
+        """Put an array, which every process has, on the devices."""
+        jax = jax_package()
+        if self.processes == 1:
+            return jax.device_put(x, sharding)
+        x = np.asarray(x)
+        return jax.make_array_from_callback(x.shape, sharding, lambda where: x[where])
+
+    def check_batch(self, rows: int | None) -> None:
+        """Refuse a size of batches that does not divide.
+
+        Raises:
+            MeshError: saying which would.
+        """
+        if rows is not None and rows % self.batch:
+            below = rows // self.batch * self.batch
+            raise MeshError(
+                f"a batch of {rows} rows does not divide over {self.batch} devices: write "
+                f"batch_size={below + self.batch}" + (f" or {below}." if below else ".")
+            )
+
+    def wait(self, what: str) -> None:
+        """Wait until all processes have come here."""
+        if self.processes > 1:
+            importlib.import_module("jax.experimental.multihost_utils").sync_global_devices(what)
+
+    def agree(self, parts: dict[str, str]) -> None:
+        """Compare texts with those of the other processes, which wait for each other here.
+
+        Raises:
+            MeshError: naming the parts that differ.
+        """
+        if self.processes == 1:
+            return
+        mine = np.stack([np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8) for text in parts.values()])
+        helpers = importlib.import_module("jax.experimental.multihost_utils")
+        everyone = np.asarray(helpers.process_allgather(mine))
+        different = [name for i, name in enumerate(parts) if len({row.tobytes() for row in everyone[:, i]}) > 1]
+        if different:
+            raise MeshError(
+                f"the {self.processes} processes do not run the same: {' and '.join(different)} differ. Start the same "
+                "script with the same arguments, data, versions and seed= everywhere (model parts take rng=, and "
+                "seed=None is another number in each process)."
+            )
+
+    def __repr__(self) -> str:
+        kind = self.devices.flat[0].platform
+        processes = f"{self.processes} process{'es' if self.processes > 1 else ''}"
+        return f"Mesh({self.devices.size} × {kind}, batch {self.batch}, model {self.model}, {processes})"
+
+
+def mesh_of(mesh: Any) -> Mesh | None:
+    """Return a mesh from what `fit` takes: a `Mesh`, a number of devices, True for all, None or False for none.
+
+    Raises:
+        TypeError: for anything else.
+    """
+    if mesh is None or mesh is False:
+        return None
+    if isinstance(mesh, Mesh):
+        return mesh
+    if mesh is True:
+        return Mesh()
+    if isinstance(mesh, (int, np.integer)):
+        return Mesh(int(mesh))
+    raise TypeError(f"mesh wanted True for all devices, a number of them, or a cluster.Mesh, got {mesh!r:.60}.")
+
+
+def fetched(x: Any) -> np.ndarray:
+    """Return an array of JAX as one of NumPy; one that is divided over processes is gathered, by all of them."""
+    if x.is_fully_addressable:
+        return np.array(x)
+    if x.is_fully_replicated:
+        return np.array(x.addressable_data(0))
+    helpers = importlib.import_module("jax.experimental.multihost_utils")
+    return np.asarray(helpers.process_allgather(x, tiled=True))

@@ -1,0 +1,154 @@
+"""Start a job of several processes on this machine: ``python -m autograd_nn.launch -n 2 train.py``.
+
+A thin wrapper: it picks a free port, starts the same script n times with the coordinator's address, the number of
+processes and that of each one in its environment (see `autograd_nn.cluster.join`), and waits. When one of them fails
+the others are stopped, within 5 seconds, and the exit status is that of the one that failed first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import IO
+
+from .compiler.mesh import COORDINATOR, COUNT, RANK
+
+__all__ = ["launch", "main"]
+
+POLL = 0.1
+"""Seconds between looks at the processes."""
+GRACE = 3.0
+"""Seconds that the others have to stop by themselves when one has failed; then they are killed."""
+
+
+def launch(command: Sequence[str], processes: int, *, threads: int | None = None) -> int:
+    """Run a command as several processes that know of each other; return the exit status of the job.
+
+    Their output is passed on line by line, with the number of the process in front.
+
+    Args:
+        command: such as ``[sys.executable, "train.py"]``.
+        processes: how many.
+        threads: of each for BLAS; by default the cores are shared out.
+
+    Raises:
+        ValueError: if there is to be no process.
+    """
+    if processes < 1:
+        raise ValueError(f"launch wanted at least 1 process, got {processes}.")
+    share = threads or max(1, (os.cpu_count() or 1) // processes)
+    shared = {COORDINATOR: f"127.0.0.1:{free_port()}", COUNT: str(processes), "PYTHONUNBUFFERED": "1"}
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        shared[name] = os.environ.get(name, str(share))
+    started: list[subprocess.Popen[bytes]] = []
+    readers: list[threading.Thread] = []
+    try:
+        for rank in range(processes):
+            process = subprocess.Popen(
+                command,
+                env={**os.environ, **shared, RANK: str(rank)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+            started.append(process)
+            readers.append(threading.Thread(target=pass_on, args=(rank, process.stdout), daemon=True))
+            readers[-1].start()
+        return wait(started)
+    finally:
+        stop(started)
+        for reader in readers:
+            reader.join(1)
+
+
+def free_port() -> int:
+    """Return the number of a port that nobody uses now."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def pass_on(rank: int, stream: IO[bytes]) -> None:
+    """Print what a process prints."""
+    with stream:
+        for line in stream:
+            if line.startswith(b"[Gloo] Rank "):  # how the collectives of CPUs greet each other
+                continue
+            sys.stdout.write(f"[{rank}] {line.decode(errors='replace').rstrip()}\n")
+            sys.stdout.flush()
+
+
+def wait(started: Sequence[subprocess.Popen[bytes]]) -> int:
+    """Wait for all processes, or for the first that fails."""
+    try:
+        while True:
+            codes = [process.poll() for process in started]
+            failed = [(rank, code) for rank, code in enumerate(codes) if code]
+            if failed:
+                return report(failed[0], len(started))
+            if all(code == 0 for code in codes):
+                return 0
+            time.sleep(POLL)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def report(failed: tuple[int, int], count: int) -> int:
+    """Say which process failed, and return the exit status."""
+    rank, code = failed
+    how = f"was killed by signal {-code} ({signal_name(-code)})" if code < 0 else f"ended with exit status {code}"
+    sys.stderr.write(
+        f"launch: process {rank} of {count} {how}; the others are stopped. Its last lines are above, after [{rank}]. "
+        "Start the same command again: with checkpoint= and resume=True fit goes on from the last checkpoint.\n"
+    )
+    return 128 - code if code < 0 else code
+
+
+def signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "unknown"
+
+
+def stop(started: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Ask the processes that still run to stop; kill those that do not."""
+    for process in started:
+        if process.poll() is None:
+            process.terminate()
+    end = time.monotonic() + GRACE
+    for process in started:
+        try:
+            process.wait(max(0.0, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m autograd_nn.launch",
+        description="Start a Python script as several processes on this machine that train together.",
+    )
+    parser.add_argument("-n", "--processes", type=int, required=True, metavar="N", help="number of processes")
+    parser.add_argument("--threads", type=int, metavar="N", help="BLAS threads of each (default: cores / processes)")
+    parser.add_argument("script", help="Python script that calls fit(…, mesh=True)")
+    parser.add_argument("args", nargs=argparse.REMAINDER, help="its arguments")
+    given = parser.parse_args(arguments)
+    if given.processes < 1:
+        parser.error(f"-n wanted at least 1 process, got {given.processes}")
+    if not os.path.isfile(given.script):
+        parser.error(f"there is no script {given.script}")
+    return launch([sys.executable, given.script, *given.args], given.processes, threads=given.threads)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

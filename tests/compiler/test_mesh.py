@@ -1,0 +1,224 @@
+"""Several devices: eight of the CPU in a process of its own give what one gives; and what does not fit is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from autograd_nn import nn
+from autograd_nn.compiler import mesh as module
+from autograd_nn.compiler.mesh import Mesh, MeshError, join, mesh_of
+from autograd_nn.training import fit
+
+JOB = '''
+"""Train three kinds of networks over a mesh; write losses and what was found."""
+import json
+import sys
+
+import numpy as np
+
+from autograd_nn import nn, optim
+from autograd_nn.cluster import Mesh
+from autograd_nn.compiler.device import held
+from autograd_nn.training import Callback, fit
+
+
+class Look(Callback):
+    """Where the weights are after a step."""
+
+    def step(self, state):
+        self.found = [not held(p).is_fully_replicated for p in state.model.parameters()]
+
+
+def networks():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 36)
+    flat, images, series = (rng.normal(size=(36, *shape)).astype(np.float32) for shape in ((6,), (1, 8, 8), (3, 3)))
+    mlp = nn.Sequential(
+        nn.Linear(6, 16, rng=0), nn.BatchNorm(16), nn.Tanh(), nn.Dropout(0.2, rng=1), nn.Linear(16, 3, rng=2)
+    )
+    cnn = nn.Sequential(
+        nn.Conv2d(1, 4, 3, rng=0), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 3, rng=1)
+    )
+    rnn = nn.Sequential(nn.LSTM(3, 8, returns="last", rng=0), nn.Linear(8, 3, rng=1))
+    return {"mlp": (mlp, flat, y), "cnn": (cnn, images, y), "rnn": (rnn, series, y)}
+
+
+def train(model, x, y, **how):
+    optimizer = optim.Adam(model.parameters(), 0.01)
+    how = {"epochs": 3, "batch_size": 16, "metrics": "accuracy", "progress": False} | how
+    return fit(model, (x, y), "cross_entropy", optimizer, **how)
+
+
+if __name__ == "__main__":
+    found = {}
+    for name, (model, x, y) in networks().items():
+        history = train(model, x, y, mesh=True)
+        found[name] = history["loss"].tolist()
+        found[name + " accuracy"] = history["accuracy"].tolist()
+    found["mesh"] = history.environment["mesh"]
+    if "model" in sys.argv:  # a weight too large for one device
+        (model, x, y), mesh = networks()["mlp"], Mesh(model=2, large=50)
+        look = Look()
+        found["model"] = train(model, x, y, mesh=mesh, callbacks=look)["loss"].tolist()
+        found["divided"] = look.found
+        found["model mesh"] = repr(mesh)
+    with open(sys.argv[1], "w") as file:
+        json.dump(found, file)
+'''
+
+
+def environment(**new):
+    """The environment of a job: this tree first, no launcher, one thread."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM", "OMPI", "JAX", "AUTOGRAD_NN_"))}
+    return {**kept, "PYTHONPATH": os.pathsep.join([os.getcwd(), kept.get("PYTHONPATH", "")]), **new}
+
+
+@pytest.fixture
+def single():
+    """The curves of one device in this process."""
+    names = {"__name__": "job"}
+    exec(JOB, names)
+    found = {}
+    for name, (model, x, y) in names["networks"]().items():
+        history = names["train"](model, x, y, backend="xla")
+        found[name], found[name + " accuracy"] = history["loss"], history["accuracy"]
+    return found
+
+
+def run_job(tmp_path, *arguments, **new):
+    script, out = tmp_path / "job.py", tmp_path / "found.json"
+    script.write_text(JOB)
+    done = subprocess.run(
+        [sys.executable, str(script), str(out), *arguments],
+        env=environment(**new),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(out.read_text())
+
+
+def test_without_jax_the_error_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "jax", None)
+    for make in (Mesh, join, lambda: mesh_of(True), lambda: mesh_of(2)):
+        with pytest.raises(ImportError, match=r'pip install "autograd_nn\[xla\]"'):
+            make()
+    model = nn.MLP([2, 2], rng=0)
+    with pytest.raises(ImportError, match=r'pip install "autograd_nn\[xla\]"'):
+        fit(model, (np.zeros((4, 2)), np.zeros(4, int)), "cross_entropy", mesh=True)
+
+
+def test_no_mesh_needs_no_jax(monkeypatch):
+    monkeypatch.setitem(sys.modules, "jax", None)
+    assert mesh_of(None) is None and mesh_of(False) is None
+
+
+@pytest.mark.parametrize(("environment", "count"), [
+    ({}, False),
+    ({"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, False),
+    ({"SLURM_NTASKS": "4"}, False),  # in sbatch itself, outside of srun
+    ({"SLURM_NTASKS": "4", "SLURM_PROCID": "2"}, True),
+    ({"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "0"}, True),
+    ({"JAX_COORDINATOR_ADDRESS": "a:1"}, True),
+])  # fmt: skip
+def test_launchers_are_recognized(monkeypatch, environment, count):
+    for name in list(os.environ):
+        if name.startswith(("SLURM", "OMPI", "JAX")):
+            monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert module.under_launcher() == count
+
+
+@pytest.mark.xla
+class TestWithJax:
+    """In the gate's stage for XLA, which installs JAX."""
+
+    @pytest.fixture(autouse=True)
+    def jax(self):
+        return pytest.importorskip("jax", reason='no JAX: pip install "autograd_nn[xla]"')
+
+    def test_eight_devices_give_the_curves_of_one(self, tmp_path, single):
+        found = run_job(tmp_path, "model", XLA_FLAGS="--xla_force_host_platform_device_count=8")
+        assert found["mesh"] == "Mesh(8 × cpu, batch 8, model 1, 1 process)"
+        assert found["model mesh"] == "Mesh(8 × cpu, batch 4, model 2, 1 process)"
+        for name in single:
+            assert found[name] == pytest.approx(single[name], rel=2e-5), name
+        assert found["divided"] == [True, False, False, False, False, False]  # 6 × 16 is 50 or more; 16 × 3 is not
+        assert found["model"] == pytest.approx(single["mlp"], rel=2e-5)
+        for name in ("mlp", "cnn", "rnn"):
+            assert found[name][-1] < found[name][0]
+
+    def test_more_devices_than_there_are(self):
+        with pytest.raises(MeshError, match=r"wanted 64 devices, and there are \d.*launch -n 64.*device_count=64"):
+            Mesh(64)
+        with pytest.raises(MeshError, match="divide into model=2, got 1"):
+            Mesh(1, model=2)
+
+    @pytest.mark.parametrize("wrong", [0, -1, 1.5, "2"])
+    def test_settings_that_are_no_counts(self, wrong):
+        with pytest.raises(ValueError, match="whole number, at least 1"):
+            Mesh(wrong)
+
+    def test_what_is_no_mesh(self):
+        with pytest.raises(TypeError, match="mesh wanted True for all devices"):
+            mesh_of("all")
+        assert mesh_of(1).batch == 1 and mesh_of(mesh := Mesh(1)) is mesh
+
+    def test_a_batch_that_does_not_divide(self, monkeypatch):
+        mesh = Mesh(1)
+        mesh.batch = 8
+        mesh.check_batch(None)
+        mesh.check_batch(64)
+        with pytest.raises(MeshError, match="30 rows does not divide over 8 devices: write batch_size=32 or 24"):
+            mesh.check_batch(30)
+        with pytest.raises(MeshError, match="write batch_size=8[.]$"):
+            mesh.check_batch(3)
+        with pytest.raises(MeshError, match="batch_size=16 or 8"):
+            fit(nn.MLP([2, 2], rng=0), (np.zeros((40, 2)), np.zeros(40, int)), "mse", batch_size=10, mesh=mesh)
+        x, y = np.zeros((36, 2)), np.zeros(36, int)
+        for data in ((x, y), [(x[:12], y[:12]), (x, y)]):  # all rows at once; and batches of one's own
+            with pytest.raises(MeshError, match="does not divide over 8 devices"):
+                fit(nn.MLP([2, 2], rng=0), data, "cross_entropy", batch_size=None, mesh=mesh, progress=False)
+
+    def test_rows_parameters_and_the_rest(self):
+        mesh = Mesh(1, large=10)
+        mesh.batch, mesh.model = 4, 2
+        spec = lambda sharding: tuple(sharding.spec)  # noqa: E731
+        assert spec(mesh.of_rows((8, 3))) == ("batch",)
+        assert spec(mesh.of_rows((6, 3))) == spec(mesh.of_rows(())) == spec(mesh.of_rows((0, 3))) == ()
+        assert spec(mesh.of_parameter((3, 8))) == (None, "model")
+        assert spec(mesh.of_parameter((10, 4))) == ("model", None)
+        assert spec(mesh.of_parameter((3, 5))) == spec(mesh.of_parameter((2, 4))) == ()
+
+    def test_settings_that_contradict_each_other(self):
+        model, data = nn.MLP([2, 2], rng=0), (np.zeros((4, 2)), np.zeros(4, int))
+        with pytest.raises(ValueError, match="a mesh of devices needs backend='xla', got 'numpy'"):
+            fit(model, data, "cross_entropy", backend="numpy", mesh=1)
+        with pytest.raises(ValueError, match="contradict"):
+            fit(model, data, "cross_entropy", backend="numpy", compile="xla")
+        with pytest.raises(ValueError, match="backend wanted one of auto, .*xla, got 'tpu'"):
+            fit(model, data, "cross_entropy", backend="tpu")
+
+    def test_environment_that_is_not_complete(self, monkeypatch):
+        monkeypatch.setenv(module.COORDINATOR, "127.0.0.1:1")
+        monkeypatch.delenv(module.COUNT, raising=False)
+        with pytest.raises(MeshError, match=f"{module.COUNT} and {module.RANK} wanted to be whole numbers"):
+            join()
+        monkeypatch.setenv(module.COUNT, "1")
+        monkeypatch.setenv(module.RANK, "0")
+        assert join() == 1
+
+    def test_joining_too_late_says_so(self, jax, monkeypatch):
+        jax.devices()
+        for name, text in ((module.COORDINATOR, "127.0.0.1:1"), (module.COUNT, "2"), (module.RANK, "1")):
+            monkeypatch.setenv(name, text)
+        with pytest.raises(MeshError, match=r"cluster.join\(\) at the top of the script"):
+            join()

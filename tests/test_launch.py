@@ -1,0 +1,315 @@
+"""Two real processes over loopback: the curve of one, checkpoints that go on, and clear errors when one is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import pytest
+
+from autograd_nn import launch as module
+from autograd_nn.launch import launch, main
+
+STOPS_WITHIN = 5  # seconds, as the module says
+NOTICES_WITHIN = 30  # without the launcher
+
+JOB = '''
+"""Train as one of several processes; arguments: what is written, what is different here, options as JSON."""
+import json
+import os
+import signal
+import sys
+
+import numpy as np
+
+from autograd_nn import nn, optim
+from autograd_nn.cluster import Mesh
+from autograd_nn.training import Callback, Checkpoint, fit
+
+folder, options = sys.argv[1], json.loads(sys.argv[2])
+rank = int(os.environ.get("AUTOGRAD_NN_PROCESS", 0))
+
+
+class Odd(nn.Module):
+    """Does something else in each process."""
+
+    def forward(self, x):
+        return np.tanh(x) * (1.0 + rank)
+
+
+class Die(Callback):
+    def step(self, state):
+        if state.step == options["dies"] and rank == options.get("who", 1):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def networks():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 32)
+    flat, images, series = (rng.normal(size=(32, *shape)).astype(np.float32) for shape in ((6,), (1, 8, 8), (3, 3)))
+    mlp = nn.Sequential(
+        nn.Linear(6, 16, rng=0), nn.BatchNorm(16), nn.Tanh(), nn.Dropout(0.2, rng=1), nn.Linear(16, 3, rng=2)
+    )
+    cnn = nn.Sequential(
+        nn.Conv2d(1, 4, 3, rng=0), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 3, rng=1)
+    )
+    rnn = nn.Sequential(nn.LSTM(3, 8, returns="last", rng=0), nn.Linear(8, 3, rng=1))
+    return {"mlp": (mlp, flat, y), "cnn": (cnn, images, y), "rnn": (rnn, series, y)}
+
+
+def train(model, x, y, **how):
+    optimizer = optim.Adam(model.parameters(), 0.01)
+    how = {"epochs": 4, "batch_size": 16, "progress": False} | how
+    return fit(model, (x, y), "cross_entropy", optimizer, **how)
+
+
+if __name__ == "__main__":
+    found = {}
+    for name in options["networks"]:
+        model, x, y = networks()[name.removeprefix("divided ")]
+        if options.get("differs") == "weights" and rank == 1:
+            model.layers[0].weight.data = model.layers[0].weight.data * 1.001
+        if options.get("differs") == "code":
+            model.layers[2] = Odd()
+        how = {"mesh": Mesh(model=2, large=50) if "divided" in name else True}
+        if "dies" in options:
+            how["callbacks"] = Die()
+        if options.get("checkpoint"):
+            how |= {"checkpoint": folder + "/run.safetensors", "resume": True}
+        history = train(model, x, y, **how)
+        found[name] = history["loss"].tolist()
+        found[name + " weights"] = float(sum(np.abs(p.data).sum() for p in model.parameters()))
+    with open(f"{folder}/found{rank}.json", "w") as file:
+        json.dump(found, file)
+    print("trained")
+'''
+
+
+def environment(**new):
+    """The environment of a job: this tree first, no launcher of others, one thread."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM", "OMPI", "JAX", "AUTOGRAD_NN_"))}
+    return {**kept, "PYTHONPATH": os.pathsep.join([os.getcwd(), kept.get("PYTHONPATH", "")]), **new}
+
+
+@pytest.fixture
+def job(tmp_path):
+    """Run the script as n processes; return exit status, output, seconds, and what each process found."""
+    script = tmp_path / "job.py"
+    script.write_text(JOB)
+
+    def job(n, **options):
+        for old in tmp_path.glob("found*.json"):
+            old.unlink()
+        start = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-m", "autograd_nn.launch", "-n", str(n), str(script), str(tmp_path), json.dumps(options)],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        found = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("found*.json"))]
+        return done.returncode, done.stdout + done.stderr, time.monotonic() - start, found
+
+    return job
+
+
+def names_of_job(tmp_path):
+    """What the script defines."""
+    names = {"__name__": "job"}
+    before, sys.argv = sys.argv, ["job", str(tmp_path), "{}"]
+    try:
+        exec(JOB, names)
+    finally:
+        sys.argv = before
+    return names
+
+
+def single(tmp_path, *kinds):
+    """The curves of one process, here."""
+    names = names_of_job(tmp_path)
+    every = names["networks"]()
+    return {kind: names["train"](*every[kind], backend="xla")["loss"].tolist() for kind in kinds}
+
+
+# the launcher by itself
+
+
+def script(tmp_path, text):
+    path = tmp_path / "script.py"
+    path.write_text(text)
+    return str(path)
+
+
+def test_each_process_knows_its_number_and_where_the_others_are(tmp_path, capfd):
+    path = script(
+        tmp_path,
+        "import os, sys\n"
+        "print(*(os.environ['AUTOGRAD_NN_' + n] for n in ('COORDINATOR', 'PROCESSES', 'PROCESS')), sys.argv[1])\n",
+    )
+    assert main(["-n", "3", path, "--mine"]) == 0
+    lines = sorted(capfd.readouterr().out.splitlines())
+    assert [line[:3] for line in lines] == ["[0]", "[1]", "[2]"]
+    addresses = {line.split()[1] for line in lines}
+    assert len(addresses) == 1 and addresses.pop().startswith("127.0.0.1:")
+    assert [line.split()[2:] for line in lines] == [["3", str(i), "--mine"] for i in range(3)]
+
+
+@pytest.mark.parametrize(("last", "status", "says"), [
+    ("sys.exit(7)", 7, "process 1 of 2 ended with exit status 7"),
+    ("os.kill(os.getpid(), signal.SIGKILL)", 137, "process 1 of 2 was killed by signal 9 (SIGKILL)"),
+])  # fmt: skip
+def test_when_one_fails_the_others_are_stopped(tmp_path, capfd, last, status, says):
+    path = script(
+        tmp_path,
+        "import os, signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"  # it does not listen
+        f"if os.environ['AUTOGRAD_NN_PROCESS'] == '1':\n    {last}\n"
+        "time.sleep(60)\n",
+    )
+    start = time.monotonic()
+    assert main(["-n", "2", path]) == status
+    assert time.monotonic() - start < STOPS_WITHIN + 2  # which Python takes to start
+    error = capfd.readouterr().err
+    assert says in error and "resume=True" in error
+
+
+def test_ctrl_c_stops_all(tmp_path):
+    path = script(tmp_path, "import os, time; print(os.getpid()); time.sleep(60)")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "autograd_nn.launch", "-n", "2", path],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        pids = [int(process.stdout.readline().split()[1]) for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(STOPS_WITHIN) == 130
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_wrong_arguments(capsys):
+    for arguments, says in ((["-n", "0", __file__], "at least 1"), (["-n", "2", "nowhere.py"], "no script nowhere.py")):
+        with pytest.raises(SystemExit):
+            main(arguments)
+        assert says in capsys.readouterr().err
+    with pytest.raises(ValueError, match="at least 1 process"):
+        launch(["true"], 0)
+
+
+def test_names_of_signals():
+    assert module.signal_name(9) == "SIGKILL" and module.signal_name(999) == "unknown"
+
+
+# with JAX
+
+
+@pytest.mark.xla
+class TestWithJax:
+    """In the gate's stage for XLA, which installs JAX."""
+
+    @pytest.fixture(autouse=True)
+    def jax(self):
+        return pytest.importorskip("jax", reason='no JAX: pip install "autograd_nn[xla]"')
+
+    def test_two_processes_give_the_curves_of_one(self, job, tmp_path):
+        status, output, _, found = job(2, networks=["mlp", "cnn", "rnn", "divided mlp"])
+        assert status == 0, output
+        assert found[0] == found[1]
+        wanted = single(tmp_path, "mlp", "cnn", "rnn")
+        for name, losses in wanted.items():
+            assert found[0][name] == pytest.approx(losses, rel=2e-5), name
+            assert losses[-1] < losses[0]
+        assert found[0]["divided mlp"] == pytest.approx(wanted["mlp"], rel=2e-5)  # weights over both processes
+
+    def test_a_killed_process_stops_the_job_which_goes_on_from_its_checkpoint(self, job, tmp_path):
+        status, output, _, found = job(2, networks=["mlp"], checkpoint=True, dies=5)  # in epoch 3 of 4
+        assert status == 137 and not found, output
+        assert "launch: process 1 of 2 was killed by signal 9 (SIGKILL); the others are stopped" in output
+        files = sorted(path.name for path in tmp_path.glob("*safetensors*"))
+        assert files == ["run.safetensors"]  # written once, whole
+        names = names_of_job(tmp_path)
+        model, x, y = names["networks"]()["mlp"]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on other devices the last bits may differ
+            alone = names["train"](model, x, y, backend="xla", resume=str(tmp_path / "run.safetensors"))
+        status, output, _, found = job(2, networks=["mlp"], checkpoint=True)
+        assert status == 0, output
+        wanted = single(tmp_path, "mlp")["mlp"]
+        assert found[0]["mlp"] == found[1]["mlp"] == pytest.approx(wanted, rel=2e-5)  # all four epochs
+        assert alone["loss"].tolist() == pytest.approx(wanted, rel=2e-5)  # and so on one process
+
+    def test_without_the_launcher_the_others_notice_and_say_what_to_do(self, tmp_path):
+        path = tmp_path / "job.py"
+        path.write_text(JOB)
+        address = f"127.0.0.1:{module.free_port()}"
+        options = json.dumps({"networks": ["mlp"], "dies": 3})
+        processes = [
+            subprocess.Popen(
+                [sys.executable, str(path), str(tmp_path), options],
+                env=environment(
+                    AUTOGRAD_NN_COORDINATOR=address, AUTOGRAD_NN_PROCESSES="2", AUTOGRAD_NN_PROCESS=str(rank)
+                ),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            for rank in range(2)
+        ]
+        try:
+            processes[1].wait(90)
+            assert processes[1].returncode == -signal.SIGKILL
+            start = time.monotonic()
+            output, _ = processes[0].communicate(timeout=NOTICES_WITHIN)
+            assert time.monotonic() - start < NOTICES_WITHIN
+            assert processes[0].returncode != 0
+            assert "most likely since another process has ended" in output and "resume=True" in output
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
+                process.stdout.close()
+
+    @pytest.mark.parametrize(("what", "says"), [("weights", "initial weights"), ("code", "programs")])
+    def test_processes_that_do_not_run_the_same(self, job, what, says):
+        status, output, _, found = job(2, networks=["mlp"], differs=what)
+        assert status != 0 and not found
+        assert f"the 2 processes do not run the same: {says} differ. Start the same script" in output
+
+    @pytest.mark.parametrize("launcher", ["slurm", "open mpi"])
+    def test_the_same_script_finds_the_others_in_the_environment_of_other_launchers(self, tmp_path, launcher):
+        """What `srun` and `mpirun` set; neither is started."""
+        path, job = tmp_path / "job.py", os.getpid()
+        path.write_text(
+            "import numpy as np\n"
+            "from autograd_nn import nn\n"
+            "from autograd_nn.training import fit\n"
+            "x, y = np.ones((4, 2)), np.arange(4) % 2\n"
+            "history = fit(nn.MLP([2, 2], rng=0), (x, y), 'cross_entropy', epochs=1, progress=False, mesh=True)\n"
+            "print(history.environment['mesh'], history['loss'][-1])\n"
+        )
+        processes = []
+        for rank in range(2):
+            known = {
+                "slurm": {
+                    "SLURM_JOB_ID": f"{job}", "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2",
+                    "SLURM_PROCID": f"{rank}", "SLURM_LOCALID": f"{rank}",
+                },
+                "open mpi": {
+                    "OMPI_MCA_orte_hnp_uri": f"{job * 4096 % 2**31}.0;tcp://127.0.0.1:34911",
+                    "OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": f"{rank}",
+                    "OMPI_COMM_WORLD_LOCAL_RANK": f"{rank}",
+                },
+            }[launcher]  # fmt: skip
+            command = [sys.executable, str(path)]
+            processes.append(subprocess.Popen(command, env=environment(**known), stdout=subprocess.PIPE, text=True))
+        found = [process.communicate(timeout=90)[0].splitlines()[-1] for process in processes]
+        assert found[0] == found[1] and found[0].startswith("Mesh(2 × cpu, batch 2, model 1, 2 processes)")
