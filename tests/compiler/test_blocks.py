@@ -23,7 +23,7 @@ def small(monkeypatch):
     monkeypatch.setattr(blocks, "LARGE", 20)
     monkeypatch.setattr(blocks, "BLOCK", 128)
     module = sys.modules["autograd_nn.compiler.compile"]
-    monkeypatch.setattr(module, "plan_of", lambda program, backend: NumpyPlan(program, poison=True))
+    monkeypatch.setattr(module, "plan_of", lambda program, *_: NumpyPlan(program, poison=True))
 
 
 def runs(plan):

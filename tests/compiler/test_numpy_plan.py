@@ -130,7 +130,7 @@ def test_compiled_derivatives_equal_eager(name, case):
 def poisoned(monkeypatch):
     """Plans fill buffers with 0xFF, which is NaN, as soon as nobody is to read them any more."""
     module = sys.modules["autograd_nn.compiler.compile"]
-    monkeypatch.setattr(module, "plan_of", lambda program, backend: NumpyPlan(program, poison=True))
+    monkeypatch.setattr(module, "plan_of", lambda program, *_: NumpyPlan(program, poison=True))
 
 
 def alike(found, wanted):
