@@ -40,7 +40,9 @@ LAYERS = (
     ("cli", "launch", "playground", "report", "plot", "pytest_plugin", "__main__"),
 )
 # These read the graph and nothing else, whatever their layer; the package itself registers `visualize` lazily.
-GRAPH_ONLY = ("visualize", "compiler.program", "compiler.memory", "compiler.numpy_plan", "compiler.fusion")
+GRAPH_ONLY = (
+    *("visualize", "compiler.program", "compiler.memory", "compiler.blocks", "compiler.numpy_plan", "compiler.fusion"),
+)
 # Imports under `if TYPE_CHECKING` that point up: an annotation, nothing happens at run time.
 ANNOTATIONS = {
     ("graph", "op"): "Node.op is an Op; the graph never calls it",

@@ -70,9 +70,9 @@ class Pool:
         self.sizes: list[int] = []
         self._free: list[int] = []
 
-    def take(self, nbytes: int) -> int:
+    def take(self, nbytes: int, avoid: Collection[int] = ()) -> int:
         """Return the number of a buffer that is free and fits: the smallest, if it wastes less than half of itself."""
-        fitting = [i for i in self._free if nbytes <= self.sizes[i] <= max(2 * nbytes, 256)]
+        fitting = [i for i in self._free if nbytes <= self.sizes[i] <= max(2 * nbytes, 256) and i not in avoid]
         if fitting:
             chosen = min(fitting, key=lambda i: self.sizes[i])
             self._free.remove(chosen)
