@@ -213,7 +213,7 @@ def test_the_greatest_of_numbers_and_nan():
 @pytest.fixture
 def poisoned(monkeypatch):
     module = sys.modules["autograd_nn.compiler.compile"]
-    monkeypatch.setattr(module, "plan_of", lambda program, backend: NativePlan(program, poison=True))
+    monkeypatch.setattr(module, "plan_of", lambda program, *_: NativePlan(program, poison=True))
 
 
 def alike(found, wanted):

@@ -510,6 +510,7 @@ def test_settings_without_a_translation_are_refused():
 
 WITHOUT = """
 angle arctan2 argpartition argsort at_add at_max at_min at_multiply at_set cbrt cholesky cofactor cond conj convolve
+conv_filters conv_image
 copysign correlate count_nonzero crop crop_or_pad cross cross_entropy cumprod det diag diagflat diagonal
 diagonal_embed digamma eig eigh eigvals eigvalsh entr erfcinv erfcx erfinv expm fft fft2 fftn fftshift fmax fmin fold
 gamma groups heaviside hfft i0 i0e i1 i1e ifft ifft2 ifftn ifftshift ihfft imag inner inv irfft irfft2 irfftn isclose

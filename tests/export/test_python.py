@@ -349,6 +349,7 @@ def test_models_that_are_no_function_of_a_batch_are_refused():
 
 WITHOUT = """
 angle argpartition argsort at_add at_max at_min at_multiply at_set bitwise_not cholesky cofactor cond conj convolve
+conv_filters conv_image
 copysign correlate count_nonzero crop_or_pad cross cross_entropy cumprod det diagflat diagonal_embed digamma dot eig
 eigh eigvals eigvalsh einsum entr erfcinv erfcx erfinv expm fft fft2 fftn fftshift fmax fmin fold gamma groups
 heaviside hfft i0 i0e i1 i1e ifft ifft2 ifftn ifftshift ihfft imag inner inv irfft irfft2 irfftn isclose iv ive kron
