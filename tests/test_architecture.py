@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import graphlib
 import importlib
+import importlib.util
 import inspect
 import subprocess
 import sys
@@ -56,6 +57,8 @@ RULES_ELSEWHERE = {
 }
 # Modules without a test file of the same name, with the reason.
 TESTED_ELSEWHERE: dict[str, str] = {}
+# Written for Numba to compile, and not imported where it is missing.
+NEEDS_NUMBA = ("compiler.native_library", "compiler.native_windows")
 COLD = ("graphviz", "matplotlib", "scipy", "sklearn", "hypothesis", "pytest", "numba", "onnx", "torch", "jax", "pandas")
 
 
@@ -271,6 +274,7 @@ def public_modules() -> list[str]:
         for module in sources()
         if not any(part.startswith("_") for part in module.split("."))
         and any(not isinstance(node, ast.Expr) for node in tree(module).body)
+        and (module not in NEEDS_NUMBA or importlib.util.find_spec("numba") is not None)
     ]
 
 
@@ -299,6 +303,8 @@ def public_api() -> str:
 
 def test_public_names_are_pinned():
     wanted, came = set(PINNED.read_text(encoding="utf-8").splitlines()), set(public_api().splitlines())
+    left_out = tuple(f"{PACKAGE.name}.{module}: " for module in NEEDS_NUMBA if module not in public_modules())
+    wanted = {line for line in wanted if not line.startswith(left_out)}
     changes = [f"+ {line}" for line in sorted(came - wanted)] + [f"- {line}" for line in sorted(wanted - came)]
     hint = "the public names changed; if on purpose: python tests/test_architecture.py, and a line in CHANGELOG.md"
     assert not changes, "\n".join([hint, *changes])
