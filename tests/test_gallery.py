@@ -41,6 +41,7 @@ def pixels(path):
 
 def test_pictures_are_those_that_the_code_makes(gallery, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
+    pytest.importorskip("numba")
     if engine() is None:
         pytest.skip("no renderer here")
     monkeypatch.chdir(tmp_path)

@@ -91,7 +91,7 @@ def within(x: Any, whole: np.ndarray) -> bool:
 def overlap(x: np.ndarray, y: np.ndarray) -> bool:
     """Have two arrays elements in common?"""
     try:
-        return np.shares_memory(x, y, max_work=1000)
+        return np.shares_memory(x, y, max_work=1000)  # type: ignore[arg-type]  (any number is allowed)
     except np.exceptions.TooHardError:
         return True
 
