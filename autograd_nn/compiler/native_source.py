@@ -601,7 +601,8 @@ class LoopWriter:
                 low = f"{CAST[r.out.dtype.name]}({LOWEST[r.kind]})"
                 lines += [f"for i0 in range({n}):", f"    {p}[i0] = {low}"]
         inner_n = self.axes[-1][0] if depth else 1
-        blocked = depth > 0 and inner_n > BLOCK and any(r.kind == "sum" for r in start if start[r] < depth)
+        long = inner_n > BLOCK and any(r.kind == "sum" for r in start if start[r] < depth)
+        blocked = depth > 0 and (long or (self.shared and depth == 1 and bool(start)))  # then there are totals
         pad = ""
         after: list[list[str]] = []
         for level in range(depth + 1):

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 pytest.importorskip("numba", reason="native code needs Numba")
 pytest.importorskip("scipy.linalg.cython_blas", reason="native code needs SciPy")
 
-from autograd_nn import OPS, Value, compile, grad, nn, optim
+from autograd_nn import OPS, Value, compile, grad, nn, optim, value_and_grad
 from autograd_nn.compiler import Compiled, native_cache
 from autograd_nn.compiler.lowering import ELEMENTWISE, LOWERINGS, TUPLES
 from autograd_nn.compiler.native_plan import NativePlan
@@ -737,3 +737,84 @@ def test_the_plan_can_be_read():
     assert "def main(" in compiled.source and "mul" in compiled.source
     assert compiled.plan().fallbacks == [] and compiled.plan().nbytes < 10_000
     assert importlib.import_module("numba") is native_cache.needed()
+
+
+# --- looking inside, and threads --------------------------------------------------------------------------------------
+
+
+def looked_at(x, w):
+    """Two loops around a product; an op that is left to Python; a total."""
+    return (np.tanh(x @ w) * np.sin(x @ w)).sum()
+
+
+ARGUMENTS = (np.linspace(-1.0, 1.0, 12).reshape(4, 3), np.linspace(0.5, 1.5, 6).reshape(3, 2))
+
+
+def test_the_listing_says_what_is_fused_and_what_is_left_to_python():
+    compiled = compile(value_and_grad(looked_at, (0, 1)), backend="native")
+    compiled(*ARGUMENTS)
+    text = str(compiled)
+    assert "ops left to Python" in text and "sin(" in text and "matmul(" in text
+    assert "loop (4, 2)" in text and "call" in text and "python" in text and "float64 (4, 2)" in text
+    assert {i.op.name for i in compiled.plan().fallbacks} >= {"sin"}
+
+
+def test_the_profile_gives_times_and_bytes_of_every_loop_and_assigns_nothing():
+    w = Value(ARGUMENTS[1])
+
+    @compile(backend="native")
+    def step(x):
+        w.zero_grad()
+        loss = np.tanh(x @ w).sum()
+        loss.backward()
+        w.data = w.data - 0.1 * w.grad
+        return loss
+
+    step(ARGUMENTS[0])
+    before = w.data.copy()
+    table = step.profile(ARGUMENTS[0]).splitlines()
+    assert "loops and calls" in table[0] and "bytes" in table[1]
+    assert len(table) - 2 == int(table[0].split(" in ")[1].split()[0])
+    assert any("subtract" in row for row in table) and np.array_equal(w.data, before)
+
+
+def drawn(compiled):
+    compiled.plan(*ARGUMENTS)
+    return compiled._latest().computed(list(ARGUMENTS))
+
+
+def test_fused_loops_are_frames_of_the_picture():
+    compiled = compile(value_and_grad(looked_at, (0, 1)), backend="native")
+    scopes = {node.scope for node in drawn(compiled).nodes}
+    assert any(scope and scope.startswith("loop") for scope in scopes)
+    assert compiled.draw(*ARGUMENTS).dot.count("loop") >= 1
+
+
+@pytest.mark.parametrize(
+    "f", [lambda x: (np.tanh(x) * x).sum(), lambda x: np.exp(x).max(), lambda x: np.exp(x).sum(axis=1)]
+)
+def test_threads_share_large_loops(f, monkeypatch):
+    monkeypatch.setattr(sys.modules["autograd_nn.compiler.native_source"], "LEAST_SHARED", 100)
+    x = np.random.default_rng(0).normal(size=(50, 7))
+    for threads in (2, 3):
+        compiled = compile(f, backend="native", threads=threads)
+        for _ in range(3):
+            assert np.allclose(compiled(x), f(x), rtol=1e-13)
+        assert compiled.plan()._source.shared and "part" in compiled.source
+
+
+def test_threads_of_blas_are_set_for_large_products_and_set_back():
+    import threadpoolctl
+
+    x = np.random.default_rng(0).normal(size=(300, 300)).astype(np.float32)
+    before = [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
+    for backend in ("native", "numpy"):
+        compiled = compile(lambda x: (x @ x).sum(), backend=backend, threads=2)
+        assert np.allclose(compiled(x), (x @ x).sum(), rtol=1e-3)
+        assert compiled._last.limited is not None
+        small = compile(lambda x: (x @ x).sum(), backend=backend, threads=2)
+        small(x[:4, :4].copy())
+        assert small._last.limited is None
+    assert [pool["num_threads"] for pool in threadpoolctl.threadpool_info()][: len(before)] == before
+    with pytest.raises(ValueError, match="threads wanted an integer of at least 1, or None, got 0"):
+        compile(looked_at, threads=0)
