@@ -232,7 +232,7 @@ def walk(
             for position, p in enumerate(parents):
                 if not (p.requires_grad if everything else p in reached):
                     continue
-                if accumulate is not None and type(p._data) is array:
+                if accumulate is not None and type(p._data) is array and p._data.ndim:
                     if p not in own:
                         own.add(p)
                         before = table.get(p)

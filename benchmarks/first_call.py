@@ -52,13 +52,14 @@ def child(network: str, name: str) -> None:
     """Print the seconds of the first call, or why there are none."""
     import contextlib
 
-    # What each needs is loaded before.
-
-    with contextlib.suppress(ImportError):
+    with contextlib.suppress(ImportError, AbsentError):  # what each needs is loaded before
         if name == JAX:
             import_jax().numpy.zeros(3).block_until_ready()
         elif name == TORCH_COMPILED:
-            pass
+            importlib.import_module("torch._inductor.compile_fx")
+        elif name in (COMPILED, NATIVE):
+            importlib.import_module("numba")
+            importlib.import_module("scipy.linalg.cython_blas")
     try:
         step = makers(network)[name]()
         start = time.perf_counter()

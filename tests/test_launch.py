@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import signal
@@ -14,6 +15,8 @@ import pytest
 
 from autograd_nn import launch as module
 from autograd_nn.launch import launch, main
+
+from .jobs import environment, networks
 
 STOPS_WITHIN = 5  # seconds, as the module says
 NOTICES_WITHIN = 30  # without the launcher
@@ -48,18 +51,7 @@ class Die(Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def networks():
-    rng = np.random.default_rng(0)
-    y = rng.integers(0, 3, 32)
-    flat, images, series = (rng.normal(size=(32, *shape)).astype(np.float32) for shape in ((6,), (1, 8, 8), (3, 3)))
-    mlp = nn.Sequential(
-        nn.Linear(6, 16, rng=0), nn.BatchNorm(16), nn.Tanh(), nn.Dropout(0.2, rng=1), nn.Linear(16, 3, rng=2)
-    )
-    cnn = nn.Sequential(
-        nn.Conv2d(1, 4, 3, rng=0), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 3, rng=1)
-    )
-    rnn = nn.Sequential(nn.LSTM(3, 8, returns="last", rng=0), nn.Linear(8, 3, rng=1))
-    return {"mlp": (mlp, flat, y), "cnn": (cnn, images, y), "rnn": (rnn, series, y)}
+# NETWORKS
 
 
 def train(model, x, y, **how):
@@ -71,7 +63,7 @@ def train(model, x, y, **how):
 if __name__ == "__main__":
     found = {}
     for name in options["networks"]:
-        model, x, y = networks()[name.removeprefix("divided ")]
+        model, x, y = networks(32)[name.removeprefix("divided ")]
         if options.get("differs") == "weights" and rank == 1:
             model.layers[0].weight.data = model.layers[0].weight.data * 1.001
         if options.get("differs") == "code":
@@ -87,13 +79,7 @@ if __name__ == "__main__":
     with open(f"{folder}/found{rank}.json", "w") as file:
         json.dump(found, file)
     print("trained")
-'''
-
-
-def environment(**new):
-    """The environment of a job: this tree first, no launcher of others, one thread."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM", "OMPI", "JAX", "AUTOGRAD_NN_"))}
-    return {**kept, "PYTHONPATH": os.pathsep.join([os.getcwd(), kept.get("PYTHONPATH", "")]), **new}
+'''.replace("# NETWORKS\n", inspect.getsource(networks))
 
 
 @pytest.fixture
@@ -133,7 +119,7 @@ def names_of_job(tmp_path):
 def single(tmp_path, *kinds):
     """The curves of one process, here."""
     names = names_of_job(tmp_path)
-    every = names["networks"]()
+    every = names["networks"](32)
     return {kind: names["train"](*every[kind], backend="xla")["loss"].tolist() for kind in kinds}
 
 
@@ -237,7 +223,7 @@ class TestWithJax:
         files = sorted(path.name for path in tmp_path.glob("*safetensors*"))
         assert files == ["run.safetensors"]  # written once, whole
         names = names_of_job(tmp_path)
-        model, x, y = names["networks"]()["mlp"]
+        model, x, y = names["networks"](32)["mlp"]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on other devices the last bits may differ
             alone = names["train"](model, x, y, backend="xla", resume=str(tmp_path / "run.safetensors"))

@@ -19,6 +19,7 @@ import numpy as np
 from ..ops.convolution import offsets, output_size, padding_pairs
 from ..ops.indexing import read
 from ..ops.shape import pad_pairs
+from ..ops.special import sinc_at
 from .program import Instruction
 
 __all__ = ["LOWERINGS", "REFUSED", "canonical", "demanding", "lowering", "package", "refusal"]
@@ -772,16 +773,4 @@ def ive(jnp: Any, x: Any, *, order: int) -> Any:
 @lower("sinc_derivative")
 def sinc_derivative(jnp: Any, x: Any, *, n: int) -> Any:
     x, dtype = double(jnp, x)
-    t = math.pi * x
-    near = jnp.abs(t) < max(1, n)
-    small = jnp.where(near, t, 0.0)
-    series, first = jnp.zeros_like(small), (n + 1) // 2
-    for k in reversed(range(first, first + 12 + 2 * n)):
-        coefficient = (-1.0) ** k * math.factorial(2 * k) / (math.factorial(2 * k - n) * math.factorial(2 * k + 1))
-        series = series * (small * small) + coefficient
-    series = series * small ** (2 * first - n)
-    large = jnp.where(near, 1.0 + n, t)
-    s = jnp.sin(large) / large
-    for m in range(1, n + 1):
-        s = (jnp.sin(large + m * (math.pi / 2)) - m * s) / large
-    return (jnp.where(near, series, s) * math.pi**n).astype(dtype)
+    return (sinc_at(math.pi * x, n, jnp) * math.pi**n).astype(dtype)

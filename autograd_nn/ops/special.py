@@ -524,8 +524,8 @@ ive.defvjp(lambda g, ans, x, order: g * (0.5 * (ive(x, order=order - 1) + ive(x,
 # sin(πx) / (πx)
 
 
-def sinc_at(t, n):
-    """Derivative number n of sin(t)/t.
+def sinc_at(t, n, np=np):
+    """Derivative number n of sin(t)/t; also of another array module, such as JAX's.
 
     Near 0 by its power series; elsewhere by t s⁽ⁿ⁾ = sin⁽ⁿ⁾ - n s⁽ⁿ⁻¹⁾, which is stable for |t| ≥ n.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import subprocess
@@ -14,6 +15,8 @@ from autograd_nn import nn
 from autograd_nn.compiler import mesh as module
 from autograd_nn.compiler.mesh import Mesh, MeshError, join, mesh_of
 from autograd_nn.training import fit
+
+from ..jobs import environment, networks
 
 JOB = '''
 """Train three kinds of networks over a mesh; write losses and what was found."""
@@ -35,18 +38,7 @@ class Look(Callback):
         self.found = [not held(p).is_fully_replicated for p in state.model.parameters()]
 
 
-def networks():
-    rng = np.random.default_rng(0)
-    y = rng.integers(0, 3, 36)
-    flat, images, series = (rng.normal(size=(36, *shape)).astype(np.float32) for shape in ((6,), (1, 8, 8), (3, 3)))
-    mlp = nn.Sequential(
-        nn.Linear(6, 16, rng=0), nn.BatchNorm(16), nn.Tanh(), nn.Dropout(0.2, rng=1), nn.Linear(16, 3, rng=2)
-    )
-    cnn = nn.Sequential(
-        nn.Conv2d(1, 4, 3, rng=0), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 3, rng=1)
-    )
-    rnn = nn.Sequential(nn.LSTM(3, 8, returns="last", rng=0), nn.Linear(8, 3, rng=1))
-    return {"mlp": (mlp, flat, y), "cnn": (cnn, images, y), "rnn": (rnn, series, y)}
+# NETWORKS
 
 
 def train(model, x, y, **how):
@@ -57,26 +49,20 @@ def train(model, x, y, **how):
 
 if __name__ == "__main__":
     found = {}
-    for name, (model, x, y) in networks().items():
+    for name, (model, x, y) in networks(36).items():
         history = train(model, x, y, mesh=True)
         found[name] = history["loss"].tolist()
         found[name + " accuracy"] = history["accuracy"].tolist()
     found["mesh"] = history.environment["mesh"]
     if "model" in sys.argv:  # a weight too large for one device
-        (model, x, y), mesh = networks()["mlp"], Mesh(model=2, large=50)
+        (model, x, y), mesh = networks(36)["mlp"], Mesh(model=2, large=50)
         look = Look()
         found["model"] = train(model, x, y, mesh=mesh, callbacks=look)["loss"].tolist()
         found["divided"] = look.found
         found["model mesh"] = repr(mesh)
     with open(sys.argv[1], "w") as file:
         json.dump(found, file)
-'''
-
-
-def environment(**new):
-    """The environment of a job: this tree first, no launcher, one thread."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM", "OMPI", "JAX", "AUTOGRAD_NN_"))}
-    return {**kept, "PYTHONPATH": os.pathsep.join([os.getcwd(), kept.get("PYTHONPATH", "")]), **new}
+'''.replace("# NETWORKS\n", inspect.getsource(networks))
 
 
 @pytest.fixture
@@ -85,7 +71,7 @@ def single():
     names = {"__name__": "job"}
     exec(JOB, names)
     found = {}
-    for name, (model, x, y) in names["networks"]().items():
+    for name, (model, x, y) in names["networks"](36).items():
         history = names["train"](model, x, y, backend="xla")
         found[name], found[name + " accuracy"] = history["loss"], history["accuracy"]
     return found

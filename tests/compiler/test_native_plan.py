@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import signal
 import sys
 import threading
 import tracemalloc
@@ -644,46 +643,6 @@ def test_threads_call_one_function_and_take_steps():
     for _ in range(101):
         eager(*batch)
     assert same_weights(model, twin, 1e-3, 1e-4)
-
-
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that interrupts")
-def test_ctrl_c_at_any_time_leaves_a_whole_number_of_steps():
-    model, moves, step, batch = training("mlp")
-    twin, _, eager, _ = training("mlp")
-    compiled = native(step)
-    compiled(*batch)
-    compiled(*batch)
-    truth = []
-    again = native(eager)
-    for _ in range(60):
-        again(*batch)
-        truth.append([p.data.copy() for p in twin.parameters()])
-
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    def interrupted(after):
-        try:
-            signal.setitimer(signal.ITIMER_REAL, after)
-            compiled(*batch)
-            while True:  # it was done: wait
-                pass
-        except KeyboardInterrupt:
-            return moves.steps
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    done = []
-    try:
-        for k in range(40):
-            start = moves.steps
-            done.append(interrupted(1e-5 + 4e-6 * k) - start)
-            now = [p.data for p in model.parameters()]
-            assert all(map(np.array_equal, now, truth[moves.steps - 1]))
-            del now
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    assert set(done) <= {0, 1} and 1 in done
 
 
 def test_the_steady_state_allocates_only_what_is_returned():

@@ -545,3 +545,13 @@ def test_a_value_that_wants_a_gradient_is_no_place_to_delete():
     for f in (lambda: np.delete(x, x), lambda: np.insert(x, x, 0.0)):
         with pytest.raises(TypeError, match="cut it out of the graph"):
             f()
+
+
+@pytest.mark.parametrize(
+    ("f", "wanted"),
+    [(lambda x: x[()] * 3.0 + x * x + x[...] * 2.0, 9.0), (lambda x: x[()] ** x, 4.0 * (1.0 + np.log(2.0)))],
+)
+def test_pieces_of_an_array_without_axes_beside_other_uses(f, wanted):
+    x = Value(np.array(2.0))
+    f(x).backward()
+    assert np.isclose(x.grad, wanted)
