@@ -79,7 +79,7 @@ class Trainer(Callback):
         self.step_count = 0
         self.speed = math.inf
         self.watched = time.monotonic()  # when somebody last asked
-        self.unwatched = math.inf  # seconds without a question after which it rests
+        self.unwatched = math.inf  # seconds without a question after which it rests, if it has no goal
         self._goal: int | None = None
         self._due = 0.0
         self._state: State | None = None
@@ -247,10 +247,11 @@ class Trainer(Callback):
         if not self.playing:
             return None
         now = time.monotonic()
-        if now - self.watched > self.unwatched:
-            self.playing, self._goal = False, None
-            return None
-        if self._goal is None and now < self._due:
-            return self._due - now
+        if self._goal is None:
+            if now - self.watched > self.unwatched:
+                self.playing = False
+                return None
+            if now < self._due:
+                return self._due - now
         self._due = max(self._due + 1 / self.speed, now - 0.1)  # a pause is not caught up with
         return 0

@@ -31,7 +31,7 @@ def until(page, condition):
     """Wait until a condition holds. (`wait_for_function` evaluates a text, which the page's policy forbids.)"""
     deadline = time.monotonic() + 40
     while not page.evaluate(condition):
-        assert time.monotonic() < deadline, condition
+        assert time.monotonic() < deadline, (condition, page.inner_text("#steps"), page.inner_text("#alert"))
         page.wait_for_timeout(25)
 
 

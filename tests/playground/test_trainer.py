@@ -133,6 +133,13 @@ def test_it_rests_if_nobody_looks(trainer):
     assert not t.playing
 
 
+def test_steps_that_were_counted_are_taken_though_nobody_looks(trainer):
+    t = trainer()
+    t.unwatched = -1.0  # as after a machine has slept
+    t.run(steps=3)
+    assert t.wait() == 3
+
+
 def test_what_fails_is_raised_where_it_was_asked(trainer):
     t = trainer()
     with pytest.raises(ZeroDivisionError):
