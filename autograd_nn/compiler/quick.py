@@ -176,7 +176,9 @@ def quick_call(
     if recording.single:
         answer = outputs[0]
     else:
-        answer = f"unflatten({names(recording.structure, 'structure')}, [{', '.join(outputs)}])"
+        answer = written(recording.structure, outputs)
+        if answer is None:
+            answer = f"unflatten({names(recording.structure, 'structure')}, [{', '.join(outputs)}])"
     if plan.ignores:
         body = ["with errstate(all='ignore'):", *(f"    {line}" for line in body)]
     if writes:
@@ -232,3 +234,33 @@ def output(text: str, how: Any, v: Any) -> str:
     if v.shape == () and not v.python:
         text = f"number({text})" if how.scalar else f"array({text})"
     return f"ended({text}, op, parents, {how.requires_grad})" if how.as_value else text
+
+
+class Leaf:
+    """The text of a leaf."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def written(structure: Any, texts: list[str]) -> str | None:
+    """Return the expression that puts texts of leaves into a structure; None if it is not of tuples, lists and dicts.
+
+    >>> written(nested.flatten((1.0, [2.0], {"a": 3.0}))[1], ["x", "y", "z"])
+    "(x, [y, ], {'a': z, }, )"
+    """
+
+    def expression(tree: Any) -> str:
+        if type(tree) is Leaf:
+            return tree.text
+        if type(tree) in (tuple, list):
+            inside = "".join(f"{expression(x)}, " for x in tree)
+            return f"({inside})" if type(tree) is tuple else f"[{inside}]"
+        if type(tree) is dict and all(type(key) is str for key in tree):
+            return "{" + "".join(f"{key!r}: {expression(x)}, " for key, x in tree.items()) + "}"
+        raise TypeError
+
+    try:
+        return expression(nested.unflatten(structure, [Leaf(text) for text in texts]))
+    except TypeError:
+        return None

@@ -13,7 +13,7 @@ from autograd_nn.compiler import CompileWarning
 from autograd_nn.compiler.native_cache import needed
 from autograd_nn.compiler.quick import MISS, Names
 
-from .test_compile import BATCH, equal, training
+from .test_compile import BATCH, Pair, equal, training
 
 try:
     needed()
@@ -52,6 +52,7 @@ FUNCTIONS = {
     "a Python number": (lambda n: n * 2.0 + 1.0, 0.5),
     "an integer": (lambda n: n * 2, 3),
     "several": (lambda x, n: (x * n, [x.sum(), {"a": x - n}]), X, 2.0),
+    "a named tuple": (lambda x: Pair(x * 2.0, [x.sum()]), X),
     "0-d": (lambda x: x * 2.0, np.array(3.0)),
     "a Value": (lambda x: Value(np.ones(3)) * x, X),
     "0-d in a Value": (lambda x: (Value(np.ones(3)) * x).sum(), X),
