@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import gc
 import importlib
 import inspect
 import math
@@ -11,7 +13,7 @@ import sys
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import starmap
 from operator import call
 from typing import Any, NamedTuple
@@ -542,10 +544,41 @@ class Output(NamedTuple):
     scalar: bool  # a NumPy scalar
 
 
+@contextlib.contextmanager
+def without_collector() -> Iterator[None]:
+    """Let the garbage collector rest: most of what is made stays, and it would look at it again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 class Recording:
     """One recording of a function: what it depends on, and its plan."""
 
     def __init__(self, compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        program = self._record(compiled, args, kwargs)
+        self.plan = plan_of(program, compiled.backend, compiled.threads or 1)
+        self.limited = blas_limits(program, compiled.threads)
+        if isinstance(self.plan, XlaPlan):
+            self.states = self.plan.settle(self.states, compiled.mesh)
+        self.fallbacks = 0
+        self.failure = ""
+        self.accepts = compiled.accepts
+        self.written = [i for i, _ in program.writes]
+        self.returned = any(c is not COMPUTED for c in self.constants)
+        self.threads = threading.local()
+        self.quick: Callable[..., Any] | None = None
+        self.quickens = QUICKENS
+        self.names = compiled._names
+        self.key: Any = None
+
+    @without_collector()
+    def _record(self, compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
+        """Run the function, take note of what it depends on, and return what it computes."""
         leaves, structure = compiled._flatten(args, kwargs)
         recorder = Recorder()
         given = [stand_in(x, recorder) for x in leaves]
@@ -593,21 +626,8 @@ class Recording:
         self.drawn = [[Drawn(host.node._data) if not host.pure else host.compute for host in hosts]]
         self.values = any(isinstance(leaves[i], Node) for i in self.positions)
         self.writes = bool(program.writes or self.commits or self.zeroed)
-        self.plan = plan_of(program, compiled.backend, compiled.threads or 1)
-        self.limited = blas_limits(program, compiled.threads)
-        if isinstance(self.plan, XlaPlan):
-            self.states = self.plan.settle(self.states, compiled.mesh)
-        self.fallbacks = 0
-        self.failure = ""
-        self.accepts = compiled.accepts
-        self.written = [i for i, _ in program.writes]
-        self.returned = any(c is not COMPUTED for c in self.constants)
         self.single = len(results) == 1 and result is results[0] or (len(results) == 1 and isinstance(result, Node))
-        self.threads = threading.local()
-        self.quick: Callable[..., Any] | None = None
-        self.quickens = QUICKENS
-        self.names = compiled._names
-        self.key: Any = None
+        return program
 
     def quicken(self, leaves: list[Any], key: Any) -> None:
         """Write out the call, as it was this time; `key` is what the recording depends on."""

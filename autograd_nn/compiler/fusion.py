@@ -8,6 +8,8 @@ reads never reaches memory.
 from __future__ import annotations
 
 import bisect
+import math
+import mmap
 from collections.abc import Sequence
 from typing import Any
 
@@ -261,10 +263,16 @@ class Schedule:
         self._loops: dict[tuple[int, ...], list[int]] = {}
         self._writers: dict[Slot, list[tuple[int, np.ndarray]]] = {}
         self._count = 0
+        self._space = mmap.mmap(-1, mmap.PAGESIZE)  # of all views, whose elements nobody asks for: addresses, no memory
 
     def slot(self, shape: Sequence[int], dtype: Any, **known: Any) -> Slot:
         """Return a new slot."""
         self._count += 1
+        if "view" not in known:
+            size = math.prod(shape) * np.dtype(dtype).itemsize
+            if size > len(self._space):
+                self._space = mmap.mmap(-1, size)
+            known["view"] = np.ndarray(tuple(shape), dtype, self._space)
         return Slot(self._count, tuple(shape), dtype, **known)
 
     def begin_final(self) -> None:
