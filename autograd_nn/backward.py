@@ -61,7 +61,9 @@ def cotangents(
         came = f"{len(seeds)} of them" if isinstance(seeds, (list, tuple)) else type(seeds).__name__
         raise ValueError(f"cotangents: seeds wanted a list with one for each of {len(outputs)} outputs, got {came}.")
     seeds = [check_seed(output, seed) for output, seed in zip(outputs, seeds, strict=True)]
-    create_graph = create_graph or is_recorded()
+    if is_recorded():
+        now: Any = modes.current.recorder.now  # type: ignore[union-attr]
+        outputs, inputs, create_graph = list(map(now, outputs)), list(map(now, inputs)), True
     table = walk(outputs, seeds, inputs, create_graph=create_graph, since=since)
     return [table.get(node) for node in inputs]
 

@@ -75,7 +75,7 @@ def forget(flat: Flat, operands: list[Any]) -> list[Any] | None:
     """Apply a function from lists to lists as one op; None if it belongs to a vmap, whose samples it must not leave."""
     if any(isinstance(x, Node) and x.level for x in operands):
         return None
-    with mode(recording=True):
+    with mode(recording=True, again=True):
         start = next(clock)
         inputs = [leaf_like(x if isinstance(x, Node) else np.array(x)) for x in operands]
         for x, given in zip(inputs, operands, strict=True):
@@ -131,7 +131,7 @@ def recompute(
 ) -> list[Any]:
     """Compute again, recording, and return the cotangents of the operands: nodes if the caller records."""
     create_graph = is_recording() or any(x.level for x in (*seeds, *xs))
-    with mode(recording=True):
+    with mode(recording=True, again=True):
         start = next(clock)
         fresh = [alias(x) for x in xs]
         for x, want in zip(fresh, wanted, strict=False):

@@ -207,7 +207,8 @@ def dropout(x: Any, p: float, rng: int | np.random.Generator) -> Any:
         )
     if p == 0.0:
         return x
-    kept = drawn(lambda: np.random.default_rng(rng).random(shape(x))) >= p
+    wanted = shape(x)  # (a compiled function keeps what draws, and is not to keep x)
+    kept = drawn(lambda: np.random.default_rng(rng).random(wanted)) >= p
     kind = dtype(x) if dtype(x).kind in "fc" else np.dtype(float)
     return mul(x, (kept / (1.0 - p)).astype(kind))
 

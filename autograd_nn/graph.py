@@ -368,6 +368,7 @@ class Mode(NamedTuple):
     trace: int = 0  # how many transforms are tracing: results inside an outer trace stay nodes
     since: int = 0  # when the outermost derivative that is under way began; 0 outside of all
     inside: bool = False  # is a module being called?
+    again: bool = False  # will what is computed be computed again, for its derivative? See checkpoint and scan
     recorder: Any = None  # takes over what ops, assignments and backward passes do: see compiler.recorder
 
 

@@ -200,6 +200,7 @@ class Loop:
         carries, outputs, sums, kept = [list(results[i:j]) for i, j in pairwise(ends)]
         return carries, outputs, sums, kept
 
+    @mode(again=True)
     def compute_all(self, operands: list[Any]) -> tuple[Any, ...] | None:
         """Run all steps on arrays; None if the step gives results that belong to a vmap."""
         carry, inputs = operands[: self.carries], operands[self.carries :]
@@ -287,7 +288,7 @@ class Loop:
             ValueError: if its results are not those that it gave before.
         """
         create_graph = is_recording() or any(isinstance(x, Node) and x.level for x in (*seeds, *cs, *xs))
-        with mode(recording=True):
+        with mode(recording=True, again=True):
             start = next(clock)
             fresh = [alias(x) for x in (*cs, *xs)]
             for x in fresh:

@@ -167,7 +167,9 @@ class Compiled:
                         self._use(recording, recording.key)
                         return recording.fall_back(self.function, args, kwargs) if result is FAILED else result
         current = modes.current
-        if current is not None and (current.trace or current.observer is not None or current.recorder is not None):
+        if current is not None and (
+            current.trace or current.again or current.observer is not None or current.recorder is not None
+        ):
             return self.function(*args, **kwargs)
         leaves, key = self._signature(args, kwargs)
         if key is None:
@@ -581,6 +583,9 @@ class Recording:
         """Run the function, take note of what it depends on, and return what it computes."""
         leaves, structure = compiled._flatten(args, kwargs)
         recorder = Recorder()
+        for x in (getattr(compiled.function, "__self__", None), *(y.value for y in leaves if isinstance(y, Fixed))):
+            if hasattr(x, "training") and hasattr(x, "modules"):  # a module whose method is compiled
+                recorder.enter(x)
         given = [stand_in(x, recorder) for x in leaves]
         with mode(recorder=recorder, observer=None, trace=0, since=0), np.errstate(all="ignore"):  # as in later calls
             new_args, new_kwargs = nested.unflatten(structure, given)

@@ -308,6 +308,10 @@ class Glue:
             attrs = "".join(f", {k}={self.name(x, f'{k}_setting')}" for k, x in instruction.attrs.items())
             text = f"{name}({', '.join(map(self._value, instruction.args))}{attrs})"
         lines = [f"v{v.number} = {text}  # {instruction!r}"]
+        if v.python and v.dtype is not None and v.dtype.kind in "iub":  # the sign of an exponent tells int from float
+            kind = "bool" if v.dtype.kind == "b" else "int"
+            lines.append(f"if type(v{v.number}) is not {kind}:")
+            lines.append(f"    raise TypeError('{op.name} gave another kind of number than when it was recorded')")
         self._plain[v] = f"v{v.number}"
         for x in item.writes():
             key, _ = self.source.place_of(x)

@@ -157,7 +157,19 @@ LARGEST = 1 << 16
 def settings(instruction: Instruction) -> Any:
     if not instruction.attrs:
         return ()
-    return tuple((key, type(value), repr(value)) for key, value in sorted(instruction.attrs.items()))
+    return tuple((key, setting(value)) for key, value in sorted(instruction.attrs.items()))
+
+
+def setting(x: Any) -> Any:
+    """Return what tells a setting from others: what is not plain is only like itself."""
+    if type(x) in (tuple, list):
+        return type(x), tuple(map(setting, x))
+    if type(x) is slice:
+        return slice, setting((x.start, x.stop, x.step))
+    return type(x), repr(x) if type(x) in TOLD_BY_TEXT or isinstance(x, np.dtype) else id(x)
+
+
+TOLD_BY_TEXT = (bool, int, float, complex, str, type(None), type(...))
 
 
 def cancel(program: Program) -> None:

@@ -7,8 +7,9 @@ whenever the compiled function is called. What cannot stay (a plain number, a br
 
 from __future__ import annotations
 
+import copy
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -503,8 +504,9 @@ class Recorder:
 
     def finish(self) -> None:
         """Watch what the recording took for granted."""
-        if self.modules:
-            self.watch(Settings(list(self.modules.values())))
+        every = {id(part): part for module in self.modules.values() for part in module.modules()}
+        if every:
+            self.watch(Settings(list(every.values())))
         leaves = [state.leaf for state in self.states.values() if state.leaf is not None]
         self.watch_attribute(leaves, "requires_grad")
         self.watch_attribute([leaf for leaf in leaves if leaf.requires_grad], "hooks")
@@ -545,26 +547,36 @@ class Settings:
     def __init__(self, modules: list[Any]) -> None:
         self._modules, self._training = modules, [m.training for m in modules]
         self._held = []
-        self._lists = []
+        self._parts: dict[int, tuple[Any, Any]] = {}  # lists and dicts inside, and what is in them
         for m in modules:
-            names = [name for name in vars(m) if not name.startswith("_") and name != "training"]
+            names = public(m)
             if names:
                 get = operator.itemgetter(*names) if len(names) > 1 else lambda kept, name=names[0]: (kept[name],)
-                self._held.append((get, vars(m), get(vars(m))))
-            self._lists += [(x, tuple(x)) for x in vars(m).values() if isinstance(x, list)]
+                self._held.append((m, names, get, get(vars(m))))
+                self._look_into([vars(m)[name] for name in names])
+
+    def _look_into(self, found: Iterable[Any]) -> None:
+        """Take note of lists and dicts, and of those inside them."""
+        for x in found:
+            if isinstance(x, (list, dict)) and id(x) not in self._parts:
+                self._parts[id(x)] = x, copy.copy(x)
+                self._look_into(x if isinstance(x, list) else x.values())
 
     def __call__(self) -> bool:
         """Return whether they are."""
         if [m.training for m in self._modules] != self._training:
             return False
-        try:
-            for get, kept, seen in self._held:
-                if not all(map(operator.is_, get(kept), seen)) and not all(map(same, get(kept), seen)):
-                    return False
-        except KeyError:  # an attribute is gone
-            return False
-        for x, seen in self._lists:
-            if len(x) != len(seen) or not all(map(operator.is_, x, seen)):
+        for m, names, get, seen in self._held:
+            if public(m) != names:
+                return False
+            now = get(vars(m))
+            if not all(map(operator.is_, now, seen)) and not all(map(same, now, seen)):
+                return False
+        for x, seen in self._parts.values():
+            listed = isinstance(x, list)
+            if len(x) != len(seen) or not (listed or x.keys() == seen.keys()):
+                return False
+            if not all(same(x[key], seen[key]) for key in (range(len(seen)) if listed else seen)):
                 return False
         return True
 
@@ -574,13 +586,18 @@ class Settings:
         for m, training in zip(self._modules, self._training, strict=True):
             kept = name_of(vars(m), "settings")
             found.append(f"{name_of(m, 'module')}.training is {training}")
-            for name, x in vars(m).items():
-                if not name.startswith("_") and name != "training":
-                    found.append(f"{kept}[{name!r}] is {name_of(x, 'seen')}")
-        for x, seen in self._lists:
-            found.append(f"len({name_of(x, 'parts')}) == {len(seen)}")
-            found += [f"{name_of(x, 'parts')}[{i}] is {name_of(y, 'seen')}" for i, y in enumerate(seen)]
+            found.append(f"len({kept}) == {len(vars(m))}")
+            found += [f"{kept}[{name!r}] is {name_of(vars(m)[name], 'seen')}" for name in public(m)]
+        for x, seen in self._parts.values():
+            parts, items = name_of(x, "parts"), enumerate(seen) if isinstance(x, list) else seen.items()
+            found.append(f"len({parts}) == {len(seen)}")
+            found += [f"{parts}[{name_of(key, 'key')}] is {name_of(y, 'seen')}" for key, y in items]
         return found
+
+
+def public(module: Any) -> list[str]:
+    """Return the names of a module's attributes but for its mode and what is its own business."""
+    return [name for name in vars(module) if not name.startswith("_") and name != "training"]
 
 
 def same(x: Any, y: Any) -> bool:
