@@ -99,7 +99,7 @@ class Lowered:
         self.constants.append(v.data)
         source = ("c", len(self.constants) - 1)
         data = np.asarray(v.data)
-        if data.ndim and data.size and data.dtype.name in DTYPES and (data == data.flat[0]).all():
+        if data.ndim and data.size and data.dtype.name in DTYPES and is_uniform(data):
             self.constants[-1] = data.reshape(-1)[:1].reshape(())
             number = self.schedule.slot((), data.dtype, source=source)
             self.slots[v] = self.view(number, np.broadcast_to(number.view, data.shape))
@@ -225,10 +225,12 @@ class Lowered:
         x, transposed_x, step_x = self.matrix(x)
         y, transposed_y, step_y = self.matrix(y)
         letter = "s" if out.dtype == np.float32 else "d"
-        if n == 1 and y.view.flags.c_contiguous or m == 1 and x.view.flags.c_contiguous:
+        right = n == 1 and y.view.flags.c_contiguous
+        if right or m == 1 and x.view.flags.c_contiguous:
+            sizes = m, k, n
             self.schedule.add(
                 Call(
-                    [vector_product(letter, m, k, n, transposed_x, step_x, transposed_y, step_y)],
+                    [vector_product(letter, sizes, transposed_x, step_x, transposed_y, step_y, right=right)],
                     [x, y],
                     [out],
                     self.note,
@@ -271,6 +273,8 @@ class Lowered:
 
     def matrix(self, x: Slot) -> tuple[Slot, str, int]:
         """Return a matrix as BLAS takes it, whether it is transposed, and its leading dimension."""
+        if not x.root.shape:  # a single number, which lies in the workspace as a float64
+            x = self.copied(x)
         size = x.dtype.itemsize
         (m, n), (a, b) = x.shape, (s // size for s in x.view.strides)
         if (b == 1 or n == 1) and (a >= n or m == 1):
@@ -278,6 +282,12 @@ class Lowered:
         if (a == 1 or m == 1) and (b >= m or n == 1):
             return x, "t", max(b if n > 1 else m, m, 1)
         return self.copied(x), "n", n
+
+
+def is_uniform(data: np.ndarray) -> bool:
+    """Are all elements the same, also the signs of zeros?"""
+    first = data.flat[0]
+    return bool((data == first).all()) and (data.dtype.kind != "f" or (np.signbit(data) == np.signbit(first)).all())
 
 
 def sums_of_products(program: Program) -> tuple[dict[Instruction, Any], set[Instruction]]:
@@ -291,6 +301,7 @@ def sums_of_products(program: Program) -> tuple[dict[Instruction, Any], set[Inst
         products, others = [], []
         for v in terms(root, uses):
             product = v.kind == "result" and v.source.op.name == "matmul" and len(uses[v]) == 1
+            product = product and v.shape == root.out.shape
             if product and all(len(x.shape) == 2 and 0 not in x.shape and x.dtype == v.dtype for x in v.source.args):
                 products.append(v.source)
             else:
@@ -319,9 +330,12 @@ def inner_sums(root: Instruction, uses: dict[Variable, list[Any]]) -> list[Instr
     return found
 
 
-def vector_product(letter: str, m: int, k: int, n: int, tx: str, step_x: int, ty: str, step_y: int) -> str:
+def vector_product(
+    letter: str, sizes: tuple[int, int, int], tx: str, step_x: int, ty: str, step_y: int, *, right: bool
+) -> str:
     """Return the call of a product of which one operand is a vector; in column order, a matrix is its transpose."""
-    if n == 1:
+    m, k, n = sizes
+    if right:
         rows, columns, t = (k, m, "t") if tx == "n" else (m, k, "n")
         return f'gemv("{letter}", "{t}", {rows}, {columns}, {{0}}, {step_x}, {{1}}, {{2}})'
     rows, columns, t = (n, k, "n") if ty == "n" else (k, n, "t")
@@ -416,7 +430,7 @@ def common(variables: Sequence[Variable]) -> np.dtype:
 
 for name, sign in {"add": "+", "subtract": "-", "mul": "*"}.items():
     elementwise(name, f"{{0}} {sign} {{1}}", floats=False)
-plus = LOWERINGS["add"]
+plus, times = LOWERINGS["add"], LOWERINGS["mul"]
 
 
 @rule("add")
@@ -426,7 +440,17 @@ def add(b: Lowered, i: Instruction, x: Slot, y: Slot) -> Any:
         if v.kind == "constant" and v.shape and not np.any(v.data) and other.shape == i.out.shape:
             if other.dtype == i.out.dtype and not other.weak:
                 return other
+    if i.out.dtype == bool:
+        return b.map("{0} | {1}", x, y, shape=i.out.shape, dtype=i.out.dtype)
     return plus(b, i, x, y)
+
+
+@rule("mul")
+def mul(b: Lowered, i: Instruction, x: Slot, y: Slot) -> Any:
+    """A product."""
+    if i.out.dtype == bool:
+        return b.map("{0} & {1}", x, y, shape=i.out.shape, dtype=i.out.dtype)
+    return times(b, i, x, y)
 
 
 for name, sign in {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">="}.items():
@@ -531,13 +555,16 @@ def power_of(b: Lowered, i: Instruction, x: Slot) -> Any:
         4: "({0} * {0}) * ({0} * {0})",
         1: "{0}",
         0.5: "sqrt({0})",
-        -0.5: "1 / sqrt({0})",
+        -0.5: "select({0} == 0, inf, select({0} == -inf, 0, 1 / sqrt({0})))",
         -1: "1 / {0}",
         -2: "1 / ({0} * {0})",
     }.get(n)
     if text is None:
         return False
-    return b.map(text.replace("1 /", number(1.0, v.dtype) + " /"), x, shape=v.shape, dtype=v.dtype, weak=v.python)
+    f = "f32" if v.dtype == np.float32 else "f64"
+    for plain, typed in {"1 /": f"{f}(1.0) /", "0,": f"{f}(0.0),", "inf": f"{f}(math.inf)"}.items():
+        text = text.replace(plain, typed)
+    return b.map(text, x, shape=v.shape, dtype=v.dtype, weak=v.python)
 
 
 @rule("power")
@@ -666,7 +693,9 @@ def selected(x: np.ndarray, key: tuple[Any, ...]) -> np.ndarray:
 def axes_of(x: Slot, axis: Any) -> tuple[int, ...]:
     """Return axes as numbers that are not negative."""
     n = len(x.shape)
-    return tuple(range(n)) if axis is None else tuple(a % n for a in (axis if isinstance(axis, tuple) else (axis,)))
+    if axis is None or not n:
+        return tuple(range(n))
+    return tuple(a % n for a in (axis if isinstance(axis, tuple) else (axis,)))
 
 
 @rule("sum", "max", "min")
@@ -831,7 +860,7 @@ def matrix_shape(x: Slot, y: Slot) -> tuple[int, ...]:
 
 OFTEN = 8
 """Products with the same transposed matrix for which it is copied."""
-MOST_PRODUCTS = 64
+
 """Products of a batch that are called one by one."""
 
 
@@ -944,7 +973,7 @@ def each_of_two(setting: Any) -> tuple[int, int]:
 
 def dense(b: Lowered, x: Slot) -> Slot:
     """Return a slot in C order."""
-    return x if x.view.flags.c_contiguous else b.copied(x)
+    return x if x.view.flags.c_contiguous and x.root.shape else b.copied(x)
 
 
 def windows_of(i: Instruction, image: tuple[int, ...], filters: tuple[int, ...], out: tuple[int, ...]) -> str | None:

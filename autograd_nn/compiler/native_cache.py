@@ -5,6 +5,7 @@ A file is named by what it was made of (source, library, versions), so that no o
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import importlib.util
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -40,7 +42,14 @@ def load(source: str, signature: list[tuple[str, int]], *, integers: int = 2) ->
     numba = needed()
     key = hashlib.sha256(
         "\0".join(
-            [source, repr(signature), *(x.read_text() for x in LIBRARY), numba.__version__, sys.version, sys.platform]
+            [
+                source,
+                repr(signature),
+                *(x.read_text(encoding="utf-8") for x in LIBRARY),
+                numba.__version__,
+                sys.version,
+                sys.platform,
+            ]
         ).encode()
     ).hexdigest()[:32]
     with lock:
@@ -77,7 +86,7 @@ def build(source: str, signature: list[tuple[str, int]], integers: int, key: str
     path = folder / f"{key}.py" if folder else None
     if path is not None:
         try:
-            if not path.exists() or path.read_text() != source:
+            if not path.exists() or path.read_text(encoding="utf-8") != source:
                 write(path, source)
         except OSError:
             path = None
@@ -85,7 +94,8 @@ def build(source: str, signature: list[tuple[str, int]], integers: int, key: str
     start = time.perf_counter()
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     try:
-        main = numba.njit(cache=path is not None, **options)(names["main"])
+        with beside_source(numba):
+            main = numba.njit(cache=path is not None, **options)(names["main"])
         main.compile(arguments)
     except Exception:
         if path is None:
@@ -98,10 +108,20 @@ def build(source: str, signature: list[tuple[str, int]], integers: int, key: str
     return next(iter(main.overloads.values())).entry_point
 
 
+@contextlib.contextmanager
+def beside_source(numba: Any) -> Iterator[None]:
+    """Have Numba keep machine code beside its source, which is in a folder that nobody else can write to."""
+    elsewhere, numba.config.CACHE_DIR = numba.config.CACHE_DIR, ""
+    try:
+        yield
+    finally:
+        numba.config.CACHE_DIR = elsewhere
+
+
 def write(path: Path, source: str) -> None:
     """Write a file whole, or not at all."""
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    with os.fdopen(handle, "w") as file:
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(source)
     os.utime(name, (0, 0))  # Numba asks for it: the same, whoever of several processes wrote the file last
     os.replace(name, path)
@@ -122,10 +142,11 @@ def cache_folder() -> Path | None:
     else:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "autograd_nn"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.stat()
-        if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
-            return None
+        for made in (folder, folder / "__pycache__"):  # in which Numba keeps machine code
+            made.mkdir(mode=0o700, parents=True, exist_ok=True)
+            status = made.stat()
+            if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
+                return None
         return folder if os.access(folder, os.W_OK) else None
     except OSError:
         return None

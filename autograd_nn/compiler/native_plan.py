@@ -21,6 +21,7 @@ from .fusion import Call, Loop, Python, Slot
 from .lowering import described, lower
 from .native_cache import load
 from .native_source import ALIGNMENT, NativeSource
+from .numpy_plan import identifier
 from .program import Program, Variable
 
 __all__ = ["NativePlan", "fits_native", "installed"]
@@ -304,7 +305,7 @@ class Glue:
         else:
             alone = all(x.python for x in instruction.args)
             function = op.compute if alone else op.forward
-            name = self.name(function, f"{op.name}_{'compute' if alone else 'forward'}")
+            name = self.name(function, identifier(f"{op.name}_{'compute' if alone else 'forward'}"))
             attrs = "".join(f", {k}={self.name(x, f'{k}_setting')}" for k, x in instruction.attrs.items())
             text = f"{name}({', '.join(map(self._value, instruction.args))}{attrs})"
         lines = [f"v{v.number} = {text}  # {instruction!r}"]
@@ -312,11 +313,14 @@ class Glue:
             kind = "bool" if v.dtype.kind == "b" else "int"
             lines.append(f"if type(v{v.number}) is not {kind}:")
             lines.append(f"    raise TypeError('{op.name} gave another kind of number than when it was recorded')")
+        if v.shape is None:  # what is a view of the workspace is copied before others write there
+            lines.append(f"v{v.number} = [array(x) if type(x) is ndarray else x for x in v{v.number}]")
         self._plain[v] = f"v{v.number}"
         for x in item.writes():
             key, _ = self.source.place_of(x)
             if key[0] in ("w", "number"):
                 lines.append(f"{self._view(x)}[...] = v{v.number}")
+                self._plain.pop(v, None)
         return lines
 
     def _view(self, x: Slot) -> str:

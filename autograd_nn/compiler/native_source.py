@@ -275,7 +275,10 @@ class NativeSource:
                 if writer is not None and writer.shared and phases[-1]:
                     self.steps.append(len(phases))
                     phases.append([])
-                self._texts.append((canonical(lines), addresses, lines))
+                text = canonical(lines)
+                if writer is not None and writer.shared:  # no kernel is made of it: it asks which part it is
+                    text += f"\n# part of loop {i}"
+                self._texts.append((text, addresses, lines))
                 phases[-1].append(f"@{len(self._texts) - 1}")
                 if writer is not None and writer.shared:
                     self.shared.add(len(phases) - 1)

@@ -149,6 +149,8 @@ def quick_call(
         if type(x) is not np.ndarray:
             usual.append(f"type(s{i}) is {names(type(x), 'kind')}")
             continue
+        if plan.contiguous and not (x.flags.c_contiguous and x.flags.aligned):
+            return None
         usual.append(f"s{i} is {names(x, 'state')}")
         if i in recording.written:
             if not (x.base is None and x.flags.carray):
