@@ -36,12 +36,26 @@ def recorder_of(node: Node) -> Any:
     """
     current = modes.current
     recorder = None if current is None else current.recorder
-    if recorder is None or node.serial <= recorder.start:
+    if recorder is None or (node.serial <= recorder.start and isinstance(node, Recorded)):
         raise RuntimeError(
             f"compile: {describe(node)} was made while a compiled function was recorded, and kept. It has no number "
             "now: return it from the function instead of storing it."
         )
     return recorder
+
+
+def refuse(node: Node, what: str, instead: str) -> Any:
+    """Refuse to tell what is not known while recording.
+
+    Raises:
+        TypeError: always, with the line and what to write.
+    """
+    line = users_line()
+    where = f"\n  {line[0]}, line {line[1]}: {line[2]}" if line else ""
+    raise TypeError(
+        f"compile: {what} of {describe(node)} is not known while the function is recorded, since it changes from "
+        f"call to call.{where}\n  {instead}"
+    )
 
 
 class Recorded(Value):
@@ -73,52 +87,44 @@ class Recorded(Value):
             return self
         return super().requires_grad_(requires_grad)
 
-    def _refuse(self, what: str, instead: str) -> Any:
-        line = users_line()
-        where = f"\n  {line[0]}, line {line[1]}: {line[2]}" if line else ""
-        raise TypeError(
-            f"compile: {what} of {describe(self)} is not known while the function is recorded, since it changes from "
-            f"call to call.{where}\n  {instead}"
-        )
-
     def _element(self) -> Any:
-        return self._refuse("the number", NUMBER)
+        return refuse(self, "the number", NUMBER)
 
     def __bool__(self) -> bool:
-        return self._refuse("the truth", BRANCH)
+        return refuse(self, "the truth", BRANCH)
 
     def __contains__(self, item: Any) -> bool:
-        return self._refuse("the truth of `in`", BRANCH)
+        return refuse(self, "the truth of `in`", BRANCH)
 
     def item(self) -> Any:
         """Refused: there is no number yet."""
-        return self._refuse("the number", NUMBER)
+        return refuse(self, "the number", NUMBER)
 
     def tolist(self) -> Any:
         """Refused: there are no numbers yet."""
-        return self._refuse("a list of numbers", NUMBER)
+        return refuse(self, "a list of numbers", NUMBER)
 
     def numpy(self) -> Any:
         """Refused: there are no numbers yet."""
-        return self._refuse("an array", ARRAY)
+        return refuse(self, "an array", ARRAY)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        return self._refuse("an array", ARRAY)
+        return refuse(self, "an array", ARRAY)
 
     def __dlpack__(self, **kwargs: Any) -> Any:
-        return self._refuse("an array", ARRAY)
+        return refuse(self, "an array", ARRAY)
 
     def __index__(self) -> int:
-        return self._refuse("the integer", INDEX)
+        return refuse(self, "the integer", INDEX)
 
     def __deepcopy__(self, memo: Any) -> Any:
         return recorder_of(self).fresh(self, self.requires_grad)
 
     def __reduce__(self) -> Any:
-        return self._refuse("a pickle", "Save what the compiled function returns.")
+        return refuse(self, "a pickle", "Save what the compiled function returns.")
 
     def __str__(self) -> str:
-        return self._refuse("the text", "Return the value and print it outside, or print(v.shape).")
+        return refuse(self, "the text", "Return the value and print it outside, or print(v.shape).")
 
     __format__ = lambda self, spec: str(self)  # type: ignore[assignment]  # noqa: E731
 
@@ -144,7 +150,7 @@ class RecordedArray(Recorded):
     def _refuse_repetition(self, other: Any) -> None:
         """Refuse ``[0] * n``, which is a longer list and no product."""
         if isinstance(other, (list, tuple, str)) and self.dtype.kind in "biu" and not self.shape:
-            self._refuse("the integer", INDEX)
+            refuse(self, "the integer", INDEX)
 
 
 NUMBER = (
@@ -385,6 +391,12 @@ class Recorder:
         made = alias(made)
         made.requires_grad = requires_grad
         return made
+
+    def of_leaf(self, x: Any, method: str, *args: Any) -> Any:
+        """Return what a method of `Recorded` gives for a leaf that is read at each call; None for all others."""
+        if type(x) is not Value or x.op is not None or (x.serial > self.start and x not in self._versions):
+            return None
+        return getattr(Recorded, method)(x, *args)
 
     def adopt(self, made: Value, x: Any) -> None:
         """Let ``Value(x)`` depend on x; it is a leaf to backward passes."""

@@ -12,7 +12,7 @@ import pytest
 
 import autograd_nn as ad
 import autograd_nn.numpy as anp
-from autograd_nn import Value, compile, grad, no_grad
+from autograd_nn import Value, compile, grad, no_grad, stop_gradient
 from autograd_nn.functions import dropout
 from autograd_nn.graph import modes
 from autograd_nn.losses import cross_entropy
@@ -65,6 +65,65 @@ def test_what_has_no_number_yet_is_refused(name):
         compile(f)(given)
     assert __file__ in str(caught.value) and line in str(caught.value) and instead in str(caught.value)
     assert modes.current is None
+
+
+LEAF_REFUSED = {
+    "item": lambda w: w.item(),
+    "tolist": lambda w: w.tolist(),
+    "float": lambda w: float(w),
+    "int": lambda w: int(w),
+    "complex": lambda w: complex(w),
+    "exp": lambda w: math.exp(w),
+    "numpy": lambda w: w.numpy(),
+    "bool": lambda w: 1.0 if w else 2.0,
+    "format": lambda w: f"{w:.0f}",
+    "in": lambda w: 1.0 in w,
+    "asarray": lambda w: np.asarray(w),
+    "dlpack": lambda w: np.from_dlpack(w),
+}
+
+
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize("name", LEAF_REFUSED)
+def test_nor_do_leaves_give_their_numbers(name, given):
+    w, f = Value(2.0, requires_grad=name not in ("asarray", "dlpack")), LEAF_REFUSED[name]
+    with pytest.raises(TypeError, match="not known while the function is recorded"):
+        compile(lambda v: (f(v if given else w), v * 1)[1])(w)
+
+
+@pytest.mark.parametrize(
+    "taken",
+    [lambda w: w.detach(), stop_gradient, copy.copy, copy.deepcopy, lambda w: copy.deepcopy([w])[0]],
+    ids=["detach", "stop_gradient", "copy", "deepcopy", "nested"],
+)
+@pytest.mark.parametrize("given", [True, False])
+def test_detached_leaves_are_read_at_each_call(taken, given):
+    w = Value(X)
+    f = compile(lambda x, v: taken(v) * x) if given else compile(lambda x, v: taken(w) * x)
+    for k in 1.0, 10.0, 2.0:
+        w.data = k * X
+        np.testing.assert_array_equal(f(X, w).data, k * X * X)
+
+
+def test_a_target_network_is_followed():
+    def step(x, w, t):
+        w.zero_grad()
+        loss = ((w * x - t.detach()) ** 2).mean()
+        loss.backward()
+        w.data = w.data - 0.1 * w.grad
+        t.data = 0.5 * t.data + 0.5 * w.detach().data
+        return loss, t.detach()
+
+    found = []
+    for f in (step, compile(lambda x: step(x, w, t)), compile(step)):
+        w, t = Value(X), Value(2 * X)
+        given = (X,) if f.__name__ == "<lambda>" else (X, w, t)
+        losses = [[y.data for y in f(*given)] for _ in range(4)]
+        found.append([*losses, w.data, t.data])
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_allclose(a[0], b[0], rtol=1e-12)
+            np.testing.assert_allclose(a[1], b[1], rtol=1e-12)
 
 
 def test_a_number_as_an_attribute_is_refused():
