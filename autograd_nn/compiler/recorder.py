@@ -17,6 +17,7 @@ from ..backward import check_seed, walk, why_no_gradient
 from ..debug import users_line
 from ..graph import NO_ATTRS, Node, clock, describe, dtype, mode, modes, shape
 from ..op import ITEM, Op, constant_data, plain
+from ..ops.indexing import getitem
 from ..ops.shape import alias, cast
 from ..value import Value
 
@@ -139,6 +140,10 @@ class RecordedArray(Recorded):
     __hash__ = Value.__hash__
     is_array: ClassVar[bool] = True
 
+    def copy(self, order: Any = "C") -> Any:
+        """Return the same: nothing is written into it."""
+        return self.data
+
     def __mul__(self, other: Any) -> Any:
         self._refuse_repetition(other)
         return super().__mul__(other)
@@ -165,6 +170,10 @@ ARRAY = "Functions of NumPy take the value itself: np.sin(v). Numbers come out w
 INDEX = (
     "Lengths and indices are fixed when the function is recorded: make that argument static, compile(f, "
     "static=('name',)); or index with an array, which moves with the data."
+)
+SELECTION = (
+    "How many elements are selected is fixed when the function is recorded: write where(condition, x, 0.0), which "
+    "keeps the shape; or make that argument static, compile(f, static=('name',))."
 )
 
 
@@ -261,6 +270,8 @@ class Recorder:
                     )
             attrs = {key: plain(value) for key, value in attrs.items()}
         parents = tuple([a if isinstance(a, Node) else Value.leaf(constant_data(op, a)) for a in args])
+        if op is getitem:
+            self._count(parents[1:])
         operands = [p._data for p in parents]
         if op.scalar is not None and set(map(type, operands)) == {float}:  # it calls no op
             data = op.compute(*operands, **attrs)
@@ -282,6 +293,12 @@ class Recorder:
         for item in items:
             item.requires_grad = node.requires_grad and dtype(item._data).kind in "fc"
         return items
+
+    def _count(self, indices: tuple[Any, ...]) -> None:
+        """Require of masks, at each call, that they select as many elements as they do now."""
+        for mask in indices:
+            if dtype(mask._data).kind == "b" and not self.is_constant(mask):
+                self.require(lambda m: np.sum(m) == int(np.count_nonzero(m._data)), mask)
 
     def is_constant(self, node: Node) -> bool:
         """Was it made of a number or array on the way, and not by `Value(x)`?"""
@@ -392,11 +409,18 @@ class Recorder:
         made.requires_grad = requires_grad
         return made
 
+    def is_read(self, x: Any) -> bool:
+        """Is it a leaf, and no constant: are its data read at each call?"""
+        return type(x) is Value and x.op is None and (x.serial <= self.start or x in self._versions)
+
     def of_leaf(self, x: Any, method: str, *args: Any) -> Any:
         """Return what a method of `Recorded` gives for a leaf that is read at each call; None for all others."""
-        if type(x) is not Value or x.op is not None or (x.serial > self.start and x not in self._versions):
-            return None
-        return getattr(Recorded, method)(x, *args)
+        return getattr(Recorded, method)(x, *args) if self.is_read(x) else None
+
+    def refuse_selection(self, x: Any) -> None:
+        """Refuse a mask or an index, on which a shape depends, if it changes from call to call."""
+        if isinstance(x, Recorded) or self.is_read(x):
+            refuse(x, "the selection by the elements", SELECTION)
 
     def adopt(self, made: Value, x: Any) -> None:
         """Let ``Value(x)`` depend on x; it is a leaf to backward passes."""
