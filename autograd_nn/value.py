@@ -77,8 +77,9 @@ class Value(Node):
 
     def detach(self) -> Self:
         """Return a leaf with the same data that requires no gradient; nothing flows back through it."""
-        found = recorded(self, "detach")
-        return type(self).leaf(self._data, name=self.name) if found is None else found
+        if modes.current is not None and (found := recorded(self, "detach")) is not None:
+            return found
+        return type(self).leaf(self._data, name=self.name)
 
     def zero_grad(self) -> None:
         """Forget the gradient: `.grad` is None again."""
@@ -131,7 +132,8 @@ class Value(Node):
         return self._element()
 
     def _element(self) -> Any:
-        recorded(self, "_element")
+        if modes.current is not None:
+            recorded(self, "_element")
         if type(self._data) is float:
             return self._data
         if np.size(self._data) != 1:
@@ -145,12 +147,14 @@ class Value(Node):
             TypeError: inside `grad` and its relatives, for what is being differentiated; use v.data for constants.
         """
         refuse_constant(self)
-        recorded(self, "tolist")
+        if modes.current is not None:
+            recorded(self, "tolist")
         return np.asarray(self._data).tolist()
 
     def numpy(self) -> np.ndarray:
         """Return a copy as a NumPy array."""
-        recorded(self, "numpy")
+        if modes.current is not None:
+            recorded(self, "numpy")
         return np.array(self._data)
 
     def __float__(self) -> float:
@@ -166,7 +170,8 @@ class Value(Node):
         return operator.index(self._element())
 
     def __bool__(self) -> bool:
-        recorded(self, "__bool__")
+        if modes.current is not None:
+            recorded(self, "__bool__")
         if np.size(self._data) != 1:
             raise ValueError(
                 f"the truth of {describe(self)} is ambiguous: it has {self.size} elements. Use .any() or .all(), or "
@@ -183,7 +188,8 @@ class Value(Node):
                 f"np.asarray of {describe(self)} would cut it out of the graph without a word. Write v.data (or "
                 "v.detach()) if you want the numbers, stack([...]) to join Values, or a function of autograd_nn.numpy."
             )
-        recorded(self, "__array__")
+        if modes.current is not None:
+            recorded(self, "__array__")
         array = np.array(self._data, dtype=dtype, copy=copy is not False)
         if copy is False:  # it shares memory
             array = array.view()
@@ -193,7 +199,8 @@ class Value(Node):
     def __dlpack__(self, **kwargs: Any) -> Any:
         if self.requires_grad:
             raise BufferError(f"__dlpack__ of {describe(self)} would cut it out of the graph: write v.detach().")
-        recorded(self, "__dlpack__")
+        if modes.current is not None:
+            recorded(self, "__dlpack__")
         if kwargs.get("max_version") and isinstance(self._data, np.ndarray) and self._data.dtype.isnative:
             return np.asarray(self.data).__dlpack__(**kwargs)  # shared, and said to be read-only
         return np.array(self._data).__dlpack__(**kwargs)  # the older protocol cannot say that: a copy
@@ -257,7 +264,8 @@ class Value(Node):
         return (self[i] for i in range(len(self)))
 
     def __contains__(self, item: Any) -> bool:
-        recorded(self, "__contains__", item)
+        if modes.current is not None:
+            recorded(self, "__contains__", item)
         return bool(np.any(np.asarray(self._data) == getattr(item, "_data", item)))
 
     # operators
@@ -614,8 +622,8 @@ def recorded(v: Value, method: str, *args: Any) -> Any:
 
     None for all others, and outside. What asks for numbers is refused.
     """
-    mode = modes.current
-    return None if mode is None or mode.recorder is None else mode.recorder.of_leaf(v, method, *args)
+    recorder = None if modes.current is None else modes.current.recorder
+    return None if recorder is None else recorder.of_leaf(v, method, *args)
 
 
 def refuse_constant(v: Node, what: str = "") -> None:
