@@ -445,11 +445,8 @@ def check_probabilities(called: str, labels: Any) -> None:
     Raises:
         ValueError: with what to use for yes-or-no labels.
     """
-    data = numbers(labels)
-    if data is None:
-        return
-    sums = np.sum(data, axis=-1)
-    if not np.all(np.abs(sums - 1.0) <= 1e-3):
+    if not holds(lambda p: np.abs(np.sum(p, axis=-1) - 1.0) <= 1e-3, labels):
+        sums = np.sum(np.asarray(numbers(labels)), axis=-1)
         raise ValueError(
             f"{called} wanted integer labels of shape (…), or probabilities of shape (…, classes) whose rows sum "
             f"to 1, got sums {span(sums)}. For yes-or-no labels use binary_cross_entropy."

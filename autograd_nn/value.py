@@ -77,6 +77,8 @@ class Value(Node):
 
     def detach(self) -> Self:
         """Return a leaf with the same data that requires no gradient; nothing flows back through it."""
+        if modes.current is not None and (found := recorded(self, "detach")) is not None:
+            return found
         return type(self).leaf(self._data, name=self.name)
 
     def zero_grad(self) -> None:
@@ -130,6 +132,8 @@ class Value(Node):
         return self._element()
 
     def _element(self) -> Any:
+        if modes.current is not None:
+            recorded(self, "_element")
         if type(self._data) is float:
             return self._data
         if np.size(self._data) != 1:
@@ -143,10 +147,14 @@ class Value(Node):
             TypeError: inside `grad` and its relatives, for what is being differentiated; use v.data for constants.
         """
         refuse_constant(self)
+        if modes.current is not None:
+            recorded(self, "tolist")
         return np.asarray(self._data).tolist()
 
     def numpy(self) -> np.ndarray:
         """Return a copy as a NumPy array."""
+        if modes.current is not None:
+            recorded(self, "numpy")
         return np.array(self._data)
 
     def __float__(self) -> float:
@@ -162,6 +170,8 @@ class Value(Node):
         return operator.index(self._element())
 
     def __bool__(self) -> bool:
+        if modes.current is not None:
+            recorded(self, "__bool__")
         if np.size(self._data) != 1:
             raise ValueError(
                 f"the truth of {describe(self)} is ambiguous: it has {self.size} elements. Use .any() or .all(), or "
@@ -178,6 +188,8 @@ class Value(Node):
                 f"np.asarray of {describe(self)} would cut it out of the graph without a word. Write v.data (or "
                 "v.detach()) if you want the numbers, stack([...]) to join Values, or a function of autograd_nn.numpy."
             )
+        if modes.current is not None:
+            recorded(self, "__array__")
         array = np.array(self._data, dtype=dtype, copy=copy is not False)
         if copy is False:  # it shares memory
             array = array.view()
@@ -187,6 +199,8 @@ class Value(Node):
     def __dlpack__(self, **kwargs: Any) -> Any:
         if self.requires_grad:
             raise BufferError(f"__dlpack__ of {describe(self)} would cut it out of the graph: write v.detach().")
+        if modes.current is not None:
+            recorded(self, "__dlpack__")
         if kwargs.get("max_version") and isinstance(self._data, np.ndarray) and self._data.dtype.isnative:
             return np.asarray(self.data).__dlpack__(**kwargs)  # shared, and said to be read-only
         return np.array(self._data).__dlpack__(**kwargs)  # the older protocol cannot say that: a copy
@@ -202,6 +216,8 @@ class Value(Node):
     def __deepcopy__(self, memo: Any) -> Self:
         """Return a detached leaf with copies of data and gradient."""
         refuse_constant(self, "a copy")
+        if (found := recorded(self, "__deepcopy__", memo)) is not None:
+            return found
         made = type(self).leaf(own(self._data), requires_grad=self.requires_grad, name=self.name)
         made._grad = own(self._grad)
         memo[id(self)] = made
@@ -248,6 +264,8 @@ class Value(Node):
         return (self[i] for i in range(len(self)))
 
     def __contains__(self, item: Any) -> bool:
+        if modes.current is not None:
+            recorded(self, "__contains__", item)
         return bool(np.any(np.asarray(self._data) == getattr(item, "_data", item)))
 
     # operators
@@ -597,6 +615,15 @@ def zero_grad(*values: Value) -> None:
             spread = ": write zero_grad(*parameters), with a star" if isinstance(value, (list, tuple)) else ""
             raise TypeError(f"zero_grad wanted Values, got {type(value).__name__}{spread}.")
         value.grad = None
+
+
+def recorded(v: Value, method: str, *args: Any) -> Any:
+    """Return what a method gives for a leaf whose numbers change from call to call: where a function is recorded.
+
+    None for all others, and outside. What asks for numbers is refused.
+    """
+    recorder = None if modes.current is None else modes.current.recorder
+    return None if recorder is None else recorder.of_leaf(v, method, *args)
 
 
 def refuse_constant(v: Node, what: str = "") -> None:

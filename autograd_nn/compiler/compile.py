@@ -79,14 +79,15 @@ def compile(
             large loops of native code; small work stays on one. None leaves BLAS as it is, and loops on one thread.
 
     Raises:
-        TypeError: while recording, if `f` branches on data, or asks for a plain number, text or array of it, or of one
-            of the arguments; with the line, and what to write.
+        TypeError: while recording, if `f` branches on data, or asks for a plain number, text or array of it, of one of
+            the arguments, or of a Value that it uses; with the line, and what to write.
         ValueError: if there is no such back end.
         ImportError, NotImplementedError: if Numba or JAX is wanted and not installed, or JAX has no form of an op.
 
-    Arrays that `f` uses without being given them count as constants. Under `debug()`, inside `grad` and its relatives,
-    and for a Value that was computed from others, `f` itself is called, so that everything can be seen, and
-    differentiated.
+    Arrays that `f` uses without being given them count as constants. A mask in brackets, `x[x > 0]`, has to select as
+    many elements as when it was recorded; where it selects another number, `f` itself is called. Under `debug()`,
+    inside `grad` and its relatives, and for a Value that was computed from others, `f` itself is called, so that
+    everything can be seen, and differentiated.
 
     >>> import numpy as np
     >>> from autograd_nn import Value, compile

@@ -18,6 +18,7 @@ from ..backward import check_seed, walk, why_no_gradient
 from ..debug import users_line
 from ..graph import NO_ATTRS, Node, clock, describe, dtype, mode, modes, shape
 from ..op import ITEM, Op, constant_data, plain
+from ..ops.indexing import getitem
 from ..ops.shape import alias, cast
 from ..value import Value
 
@@ -37,12 +38,26 @@ def recorder_of(node: Node) -> Any:
     """
     current = modes.current
     recorder = None if current is None else current.recorder
-    if recorder is None or node.serial <= recorder.start:
+    if recorder is None or (node.serial <= recorder.start and isinstance(node, Recorded)):
         raise RuntimeError(
             f"compile: {describe(node)} was made while a compiled function was recorded, and kept. It has no number "
             "now: return it from the function instead of storing it."
         )
     return recorder
+
+
+def refuse(node: Node, what: str, instead: str) -> Any:
+    """Refuse to tell what is not known while recording.
+
+    Raises:
+        TypeError: always, with the line and what to write.
+    """
+    line = users_line()
+    where = f"\n  {line[0]}, line {line[1]}: {line[2]}" if line else ""
+    raise TypeError(
+        f"compile: {what} of {describe(node)} is not known while the function is recorded, since it changes from "
+        f"call to call.{where}\n  {instead}"
+    )
 
 
 class Recorded(Value):
@@ -74,52 +89,44 @@ class Recorded(Value):
             return self
         return super().requires_grad_(requires_grad)
 
-    def _refuse(self, what: str, instead: str) -> Any:
-        line = users_line()
-        where = f"\n  {line[0]}, line {line[1]}: {line[2]}" if line else ""
-        raise TypeError(
-            f"compile: {what} of {describe(self)} is not known while the function is recorded, since it changes from "
-            f"call to call.{where}\n  {instead}"
-        )
-
     def _element(self) -> Any:
-        return self._refuse("the number", NUMBER)
+        return refuse(self, "the number", NUMBER)
 
     def __bool__(self) -> bool:
-        return self._refuse("the truth", BRANCH)
+        return refuse(self, "the truth", BRANCH)
 
     def __contains__(self, item: Any) -> bool:
-        return self._refuse("the truth of `in`", BRANCH)
+        return refuse(self, "the truth of `in`", BRANCH)
 
     def item(self) -> Any:
         """Refused: there is no number yet."""
-        return self._refuse("the number", NUMBER)
+        return refuse(self, "the number", NUMBER)
 
     def tolist(self) -> Any:
         """Refused: there are no numbers yet."""
-        return self._refuse("a list of numbers", NUMBER)
+        return refuse(self, "a list of numbers", NUMBER)
 
     def numpy(self) -> Any:
         """Refused: there are no numbers yet."""
-        return self._refuse("an array", ARRAY)
+        return refuse(self, "an array", ARRAY)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        return self._refuse("an array", ARRAY)
+        return refuse(self, "an array", ARRAY)
 
     def __dlpack__(self, **kwargs: Any) -> Any:
-        return self._refuse("an array", ARRAY)
+        return refuse(self, "an array", ARRAY)
 
     def __index__(self) -> int:
-        return self._refuse("the integer", INDEX)
+        return refuse(self, "the integer", INDEX)
 
     def __deepcopy__(self, memo: Any) -> Any:
         return recorder_of(self).fresh(self, self.requires_grad)
 
     def __reduce__(self) -> Any:
-        return self._refuse("a pickle", "Save what the compiled function returns.")
+        return refuse(self, "a pickle", "Save what the compiled function returns.")
 
     def __str__(self) -> str:
-        return self._refuse("the text", "Return the value and print it outside, or print(v.shape).")
+        return refuse(self, "the text", "Return the value and print it outside, or print(v.shape).")
 
     __format__ = lambda self, spec: str(self)  # type: ignore[assignment]  # noqa: E731
 
@@ -134,6 +141,10 @@ class RecordedArray(Recorded):
     __hash__ = Value.__hash__
     is_array: ClassVar[bool] = True
 
+    def copy(self, order: Any = "C") -> Any:
+        """Return the same: nothing is written into it."""
+        return self.data
+
     def __mul__(self, other: Any) -> Any:
         self._refuse_repetition(other)
         return super().__mul__(other)
@@ -145,7 +156,7 @@ class RecordedArray(Recorded):
     def _refuse_repetition(self, other: Any) -> None:
         """Refuse ``[0] * n``, which is a longer list and no product."""
         if isinstance(other, (list, tuple, str)) and self.dtype.kind in "biu" and not self.shape:
-            self._refuse("the integer", INDEX)
+            refuse(self, "the integer", INDEX)
 
 
 NUMBER = (
@@ -160,6 +171,10 @@ ARRAY = "Functions of NumPy take the value itself: np.sin(v). Numbers come out w
 INDEX = (
     "Lengths and indices are fixed when the function is recorded: make that argument static, compile(f, "
     "static=('name',)); or index with an array, which moves with the data."
+)
+SELECTION = (
+    "How many elements are selected is fixed when the function is recorded: write where(condition, x, 0.0), which "
+    "keeps the shape; or make that argument static, compile(f, static=('name',))."
 )
 
 
@@ -256,6 +271,8 @@ class Recorder:
                     )
             attrs = {key: plain(value) for key, value in attrs.items()}
         parents = tuple([a if isinstance(a, Node) else Value.leaf(constant_data(op, a)) for a in args])
+        if op is getitem:
+            self._count(parents[1:])
         operands = [p._data for p in parents]
         if op.scalar is not None and set(map(type, operands)) == {float}:  # it calls no op
             data = op.compute(*operands, **attrs)
@@ -277,6 +294,12 @@ class Recorder:
         for item in items:
             item.requires_grad = node.requires_grad and dtype(item._data).kind in "fc"
         return items
+
+    def _count(self, indices: tuple[Any, ...]) -> None:
+        """Require of masks, at each call, that they select as many elements as they do now."""
+        for mask in indices:
+            if dtype(mask._data).kind == "b" and not self.is_constant(mask):
+                self.require(lambda m: np.sum(m) == int(np.count_nonzero(m._data)), mask)
 
     def is_constant(self, node: Node) -> bool:
         """Was it made of a number or array on the way, and not by `Value(x)`?"""
@@ -386,6 +409,19 @@ class Recorder:
         made = alias(made)
         made.requires_grad = requires_grad
         return made
+
+    def is_read(self, x: Any) -> bool:
+        """Is it a leaf, and no constant: are its data read at each call?"""
+        return type(x) is Value and x.op is None and (x.serial <= self.start or x in self._versions)
+
+    def of_leaf(self, x: Any, method: str, *args: Any) -> Any:
+        """Return what a method of `Recorded` gives for a leaf that is read at each call; None for all others."""
+        return getattr(Recorded, method)(x, *args) if self.is_read(x) else None
+
+    def refuse_selection(self, x: Any) -> None:
+        """Refuse a mask or an index, on which a shape depends, if it changes from call to call."""
+        if isinstance(x, Recorded) or self.is_read(x):
+            refuse(x, "the selection by the elements", SELECTION)
 
     def adopt(self, made: Value, x: Any) -> None:
         """Let ``Value(x)`` depend on x; it is a leaf to backward passes."""

@@ -13,6 +13,7 @@ names, and gives the same outputs and gradients. State goes both ways:
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
@@ -21,7 +22,8 @@ from typing import Any, Self
 import numpy as np
 
 from ..functions import log_softmax, softmax
-from ..graph import Graph, Node, shape
+from ..graph import Graph, Node, modes, shape
+from ..ops.arithmetic import maximum
 from ..ops.elementary import exp, log
 from ..value import Value
 from . import container, model
@@ -426,17 +428,26 @@ def alone(out: Units) -> Any:
 
 def probabilities(z: Units) -> Units:
     """Softmax of scalars; the largest is subtracted as a constant, so that exp does not overflow."""
-    e = [exp(v - max(u._data for u in z)) for v in z]
+    top = largest(z)
+    e = [exp(v - top) for v in z]
     total = sum(e[1:], e[0])
     return Units([v / total for v in e])
 
 
 def log_probabilities(z: Units) -> Units:
     """Log softmax of scalars."""
-    shifted = [v - max(u._data for u in z) for v in z]
+    top = largest(z)
+    shifted = [v - top for v in z]
     first, *others = [exp(v) for v in shifted]
     norm = log(sum(others, first))
     return Units([v - norm for v in shifted])
+
+
+def largest(z: Units) -> Any:
+    """Return the largest of scalars, as a constant: a number; in a compiled function, what each call computes."""
+    if modes.current is not None and modes.current.recorder is not None:
+        return functools.reduce(maximum, [u.detach() for u in z])
+    return max(u._data for u in z)
 
 
 def over_layer(f: Any) -> Callable[[Units], Units] | None:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..domain import Case
-from ..graph import Node, describe
+from ..graph import Node, describe, modes
 from ..graph import dtype as dtype_of
 from ..graph import shape as shape_of
 from ..op import op
@@ -555,7 +555,13 @@ def put_along_axis(x, indices, values, *, axis):
 
 
 def constant(condition: Any) -> np.ndarray:
-    """Return a mask or index as an array; a Value of them is taken as it is now."""
+    """Return a mask or index as an array; a Value of them is taken as it is now.
+
+    Raises:
+        TypeError: while a function is recorded, if it changes from call to call.
+    """
+    if isinstance(condition, Node) and modes.current is not None and modes.current.recorder is not None:
+        modes.current.recorder.refuse_selection(condition)
     return np.asarray(condition._data if isinstance(condition, Node) and not condition.requires_grad else condition)
 
 
@@ -575,11 +581,16 @@ def choose(indices, choices):
     Raises:
         ValueError: if an index is not in range(len(choices)).
     """
-    shape = np.broadcast_shapes(shape_of(indices), *map(shape_of, choices))
+    shape, n = np.broadcast_shapes(shape_of(indices), *map(shape_of, choices)), len(choices)
     joined = stack(*[broadcast_to(choice, shape=shape) for choice in choices])
-    chosen = np.broadcast_to(constant(indices), shape)
-    if chosen.size and not 0 <= chosen.min() <= chosen.max() < len(choices):
-        raise ValueError(f"choose wanted indices from 0 to {len(choices) - 1}, got {chosen.min()} to {chosen.max()}.")
+    if isinstance(indices, Node) and modes.current is not None and modes.current.recorder is not None:
+        chosen, came = broadcast_to(indices, shape=shape), np.asarray(indices._data)
+        fits = modes.current.recorder.require(lambda i: (i >= 0) & (i < n), indices)
+    else:
+        chosen = came = np.broadcast_to(constant(indices), shape)
+        fits = not came.size or 0 <= came.min() <= came.max() < n
+    if not fits:
+        raise ValueError(f"choose wanted indices from 0 to {n - 1}, got {came.min()} to {came.max()}.")
     return index(take_along_axis(joined, expand_dims(chosen, axis=0), axis=0), 0)
 
 

@@ -6,16 +6,18 @@ import copy
 import math
 import pickle
 import re
+from functools import partial
 
 import numpy as np
 import pytest
 
 import autograd_nn as ad
 import autograd_nn.numpy as anp
-from autograd_nn import Value, compile, grad, no_grad
+from autograd_nn import Value, compile, grad, no_grad, stop_gradient
 from autograd_nn.functions import dropout
 from autograd_nn.graph import modes
 from autograd_nn.losses import cross_entropy
+from autograd_nn.nn import scalar
 
 X = np.array([1.0, -2.0, 3.0])
 
@@ -65,6 +67,65 @@ def test_what_has_no_number_yet_is_refused(name):
         compile(f)(given)
     assert __file__ in str(caught.value) and line in str(caught.value) and instead in str(caught.value)
     assert modes.current is None
+
+
+LEAF_REFUSED = {
+    "item": lambda w: w.item(),
+    "tolist": lambda w: w.tolist(),
+    "float": lambda w: float(w),
+    "int": lambda w: int(w),
+    "complex": lambda w: complex(w),
+    "exp": lambda w: math.exp(w),
+    "numpy": lambda w: w.numpy(),
+    "bool": lambda w: 1.0 if w else 2.0,
+    "format": lambda w: f"{w:.0f}",
+    "in": lambda w: 1.0 in w,
+    "asarray": lambda w: np.asarray(w),
+    "dlpack": lambda w: np.from_dlpack(w),
+}
+
+
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize("name", LEAF_REFUSED)
+def test_nor_do_leaves_give_their_numbers(name, given):
+    w, f = Value(2.0, requires_grad=name not in ("asarray", "dlpack")), LEAF_REFUSED[name]
+    with pytest.raises(TypeError, match="not known while the function is recorded"):
+        compile(lambda v: (f(v if given else w), v * 1)[1])(w)
+
+
+@pytest.mark.parametrize(
+    "taken",
+    [lambda w: w.detach(), stop_gradient, copy.copy, copy.deepcopy, lambda w: copy.deepcopy([w])[0]],
+    ids=["detach", "stop_gradient", "copy", "deepcopy", "nested"],
+)
+@pytest.mark.parametrize("given", [True, False])
+def test_detached_leaves_are_read_at_each_call(taken, given):
+    w = Value(X)
+    f = compile(lambda x, v: taken(v) * x) if given else compile(lambda x, v: taken(w) * x)
+    for k in 1.0, 10.0, 2.0:
+        w.data = k * X
+        np.testing.assert_array_equal(f(X, w).data, k * X * X)
+
+
+def test_a_target_network_is_followed():
+    def step(x, w, t):
+        w.zero_grad()
+        loss = ((w * x - t.detach()) ** 2).mean()
+        loss.backward()
+        w.data = w.data - 0.1 * w.grad
+        t.data = 0.5 * t.data + 0.5 * w.detach().data
+        return loss, t.detach()
+
+    found = []
+    for compile_closure, compile_step in (False, False), (True, False), (False, True):
+        w, t = Value(X), Value(2 * X)
+        of_given = compile(step) if compile_step else step
+        f = partial(of_given, w=w, t=t)
+        f = compile(f) if compile_closure else f
+        found.append([*[y.data for _ in range(4) for y in f(X)], w.data, t.data])
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
 def test_a_number_as_an_attribute_is_refused():
@@ -432,3 +493,81 @@ def test_random_numbers_are_drawn_at_each_call_and_in_the_order_of_eager_code():
 def test_functions_of_the_namespace_take_recorded_values():
     f = lambda x: anp.exp(x).sum() + np.mean(anp.stack([x, x])) + anp.linalg.norm(x)  # noqa: E731
     assert np.isclose(compile(f)(X), f(X), rtol=1e-15)
+
+
+def test_which_elements_are_selected_is_refused():
+    w = Value([1.0, 0.0, 2.0], requires_grad=False)
+    for f in (
+        lambda x: np.extract(x > 0, x),
+        lambda x: np.compress(x > 0, x),
+        lambda x: np.compress(w > 0, X),
+        lambda x: np.compress(w, X),
+        lambda x: np.delete(x, np.argmax(x)),
+        lambda x: np.insert(x, np.argmax(x), 1.0),
+    ):
+        with pytest.raises(TypeError, match=r"not known while the function is recorded(.|\n)*where\(condition"):
+            compile(f)(X)
+    np.testing.assert_array_equal(compile(lambda x: np.compress(X > 0, x))(2 * X), [2.0, 6.0])
+
+
+def test_choices_move_with_the_data():
+    f = compile(lambda i, x: np.choose(i, [x, 10 * x, 100 * x]))
+    for indices in [0, 1, 2], [2, 2, 0]:
+        np.testing.assert_array_equal(f(np.array(indices), X), 10.0 ** np.array(indices) * X)
+    with pytest.raises(ValueError, match="invalid entry in choice array"):
+        f(np.array([0, 1, 3]), X)  # as NumPy says it, of arrays
+    with pytest.raises(ValueError, match="choose wanted indices from 0 to 2, got 0 to 3"):
+        compile(lambda i, x: np.choose(i, [x, x, x]))(np.array([0, 1, 3]), X)
+
+
+@pytest.mark.filterwarnings("ignore::autograd_nn.compiler.compile.CompileWarning")
+@pytest.mark.parametrize("backend", ["numpy", "native"])
+def test_a_mask_selects_as_many_elements_as_it_did_or_the_function_is_called(backend):
+    if backend == "native":
+        pytest.importorskip("numba")
+    w = Value([1.0, 2.0, 3.0])
+
+    def f(x, m):
+        w.zero_grad()
+        loss = (x[x > 0] * w[m]).mean()
+        loss.backward()
+        return loss, w.grad
+
+    compiled = compile(f, backend=backend)
+    points = X, -X, np.array([-1.0, 5.0, 2.0]), np.array([1.0, 2.0, 3.0]), np.array([-1.0, 3.0, -2.0])
+    for x in points:
+        w.zero_grad()
+        (loss, grad_of_w), (wanted, wanted_grad) = compiled(x, x > 0), f(x, x > 0)
+        w.zero_grad()
+        np.testing.assert_allclose(loss.data, wanted.data)
+        np.testing.assert_allclose(grad_of_w, wanted_grad)
+    assert compiled.fallbacks == 3
+
+
+def test_the_copy_of_an_array_is_that_array_at_each_call():
+    w = Value(X)
+    f = compile(lambda x: (x.copy(), w.data.copy() * x.copy(order="K")))
+    for x in X, 2 * X:
+        a, b = f(x)
+        np.testing.assert_array_equal(a, x)
+        np.testing.assert_array_equal(b, x * w.data)
+        assert not np.shares_memory(a, x) and type(a) is np.ndarray
+
+
+@pytest.mark.parametrize("activation", ["softmax", "log_softmax"])
+def test_softmax_of_scalars_subtracts_the_largest_of_each_call(activation):
+    net = scalar.MLP(2, [3], output_activation=activation)
+    f = compile(lambda a, b: list(net([a, b])))
+    for a, b in (1.0, 2.0), (-3000.0, 7000.0), (5000.0, 1000.0):
+        np.testing.assert_array_equal([y.data for y in f(a, b)], [y.data for y in net([a, b])])
+
+
+def test_probabilities_are_checked_at_each_call():
+    f = compile(lambda z, p: cross_entropy(z, p))
+    z = np.zeros((2, 2))
+    f(z, np.array([[0.5, 0.5], [0.0, 1.0]]))
+    assert f(z, np.array([[0.25, 0.75], [1.0, 0.0]])) == pytest.approx(math.log(2)) and f.fallbacks == 0
+    with pytest.raises(ValueError, match="rows sum to 1, got sums 0.5 to 1"):
+        f(z, np.array([[0.5, 0.0], [0.0, 1.0]]))
+    with pytest.raises(ValueError, match="rows sum to 1"):
+        compile(lambda z, p: cross_entropy(z, p))(z, np.ones((2, 2)))
