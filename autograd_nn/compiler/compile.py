@@ -25,6 +25,7 @@ from ..closure import FunctionOp
 from ..graph import Graph, Node, clock, mode, modes
 from ..op import UNMASK
 from ..value import Value
+from .device import DeviceState
 from .mesh import Mesh, MeshError
 from .native_plan import NativePlan, fits_native
 from .numpy_plan import NumpyPlan
@@ -217,7 +218,8 @@ class Compiled:
             elif isinstance(x, Node):
                 if x.op is not None and x.requires_grad:
                     return leaves, None
-                parts.append((Node, x.shape, x.dtype, type(x._data), x.requires_grad))
+                hooks = x.hooks and tuple([hook if hashable(hook) else id(hook) for hook in x.hooks])
+                parts.append((Node, x.shape, x.dtype, type(x._data), x.requires_grad, x.op is None, hooks))
             elif kind is float or kind is int or kind is complex:
                 parts.append(kind)
             elif isinstance(x, (np.generic, np.ndarray)):
@@ -455,6 +457,9 @@ def hashable(x: Any) -> bool:
     return True
 
 
+KEYWORD_ONLY, VAR_KEYWORD = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD
+
+
 def parameters_of(f: Callable[..., Any], static: tuple[str, ...]) -> tuple[list[str], set[int]]:
     """Return the names of a function's parameters, and the positions of the static ones.
 
@@ -468,19 +473,22 @@ def parameters_of(f: Callable[..., Any], static: tuple[str, ...]) -> tuple[list[
             raise
         return [], set()
     names = list(parameters)
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    open_ended = any(p.kind is VAR_KEYWORD for p in parameters.values())
     if not open_ended and (unknown := [name for name in static if name not in parameters]):
         raise ValueError(f"compile: {f.__name__} has no argument {unknown[0]!r}; it has {', '.join(names) or 'none'}.")
-    return names, {i for i, name in enumerate(names) if name in static}
+    positional = [name for name in names if parameters[name].kind not in (KEYWORD_ONLY, VAR_KEYWORD)]
+    return positional, {i for i, name in enumerate(positional) if name in static}
 
 
 def what_changes(keys: list[Any], names: list[str]) -> str:
     """Say in which arguments the kinds of arguments differ."""
-    if len({len(key) for key in keys}) > 1 or len({key[1] for key in keys if not isinstance(key[1], tuple)}) > 1:
+    first = keys[0]
+    # Arrays alone have no structure, nor have no arguments at all.
+    structures = {None if len(key) == 1 or isinstance(key[1], tuple) else key[1] for key in keys}
+    if len({len(key) for key in keys}) > 1 or len(structures) > 1:
         return "the structure of the arguments keeps changing."
     said = []
-    first = keys[0]
-    called = dict(enumerate(names, start=1)) if isinstance(first[1], tuple) else leaf_names(first[1], names)
+    called = dict(enumerate(names, start=1)) if None in structures else leaf_names(first[1], names)
     for i in range(1, len(first)):
         seen = list(dict.fromkeys(kind_name(key[i]) for key in keys))
         if len(seen) > 1:
@@ -559,6 +567,23 @@ def without_collector() -> Iterator[None]:
             gc.enable()
 
 
+NUMBERS = (float, int, complex, np.generic)
+
+
+def kinds_of(states: list[Any]) -> list[Any]:
+    """Return what a plan takes for granted of states: shapes and dtypes of arrays, wherever they lie; number types."""
+    if set(map(type, states)) == {float}:  # the tape has many
+        return []
+    return [type(x) if isinstance(x, NUMBERS) else (x.shape, x.dtype) for x in states]
+
+
+class Instances(threading.local):
+    """Of each thread: the instance of a plan, whose memory is its own; None in its place while it runs."""
+
+    def __init__(self) -> None:
+        self.free: list[Any] = [None]
+
+
 class Recording:
     """One recording of a function: what it depends on, and its plan."""
 
@@ -568,12 +593,14 @@ class Recording:
         self.limited = blas_limits(program, compiled.threads)
         if isinstance(self.plan, XlaPlan):
             self.states = self.plan.settle(self.states, compiled.mesh)
+        self.looks = [s.look if isinstance(s, DeviceState) else s.read for s in self.states]
+        self.kinds = kinds_of([look() for look in self.looks])
         self.fallbacks = 0
         self.failure = ""
         self.accepts = compiled.accepts
         self.written = [i for i, _ in program.writes]
         self.returned = any(c is not COMPUTED for c in self.constants)
-        self.threads = threading.local()
+        self.threads = Instances()
         self.quick: Callable[..., Any] | None = None
         self.quickens = QUICKENS
         self.names = compiled._names
@@ -604,6 +631,10 @@ class Recording:
         self.states = [state for node, state in recorder.states.items() if node not in set(arguments)]
         number = {state: i for i, state in enumerate(self.states)}
         place = {id(x): i for i, x in enumerate(given) if isinstance(x, Node) and x in recorder.originals}
+        # Leaves that are passed, and those that the function knows: if two of them are one, it does other things.
+        self.apart = [i for i in self.positions if isinstance(leaves[i], Node) and leaves[i].op is None]
+        self.apart_from = {x for _, x in self.identities if isinstance(x, Node)} | recorder.leaves()
+        self.hooks = [x.hooks for x in leaves if isinstance(x, Node)]  # kept, as signatures name some by id
         self.constants = [
             COMPUTED if isinstance(y, Recorded) else Same(place[id(y)]) if id(y) in place else y for y in results
         ]
@@ -624,6 +655,9 @@ class Recording:
         for state in self.states:
             state.forget()
         simplify(program)
+        first = dict(zip(program.outputs[::-1], computed[::-1], strict=True))
+        outputs = zip(program.outputs, computed, strict=True)
+        self.copied = [k for k, (v, node) in enumerate(outputs) if first[v] is not node and not v.python]
         needed = [v is not None or not host.pure for v, host in zip(program.used_hosts(), recorder.hosts, strict=True)]
         program.hosts = [v for v, need in zip(program.hosts, needed, strict=True) if need]
         hosts = [host for host, need in zip(recorder.hosts, needed, strict=True) if need]
@@ -645,11 +679,22 @@ class Recording:
 
     def fits(self, leaves: list[Any]) -> bool:
         """Is everything that was looked at while recording still the same?"""
-        return all(leaves[i] is x for i, x in self.identities) and self.fits_state()
+        if not all(leaves[i] is x for i, x in self.identities):
+            return False
+        if self.apart:
+            given = {leaves[i] for i in self.apart}
+            if len(given) < len(self.apart) or not given.isdisjoint(self.apart_from):
+                return False
+        return self.fits_state()
 
     def fits_state(self) -> bool:
-        """The same, of what is not an argument."""
-        return all(look() == seen for look, seen in self.guards)
+        """The same, of what is not an argument; states have the shapes and dtypes that the plan was made for."""
+        if not all(look() == seen for look, seen in self.guards):
+            return False
+        try:
+            return kinds_of([look() for look in self.looks]) == self.kinds
+        except LookupError:  # an entry of an optimizer's state is gone
+            return False
 
     def run(self, leaves: list[Any], function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Run the plan; where a condition on data fails, or an op, the function itself, which explains it."""
@@ -680,12 +725,17 @@ class Recording:
         return result
 
     def _run(self, leaves: list[Any]) -> Any:
-        if self.limited is None:
-            return self._run_now(leaves)
-        with self.limited():
-            return self._run_now(leaves)
+        free = self.threads.free
+        run, free[0] = free[0] or self.plan.instance(), None  # a call from inside this one makes another
+        try:
+            if self.limited is None:
+                return self._run_now(run, leaves)
+            with self.limited():
+                return self._run_now(run, leaves)
+        finally:
+            free[0] = run
 
-    def _run_now(self, leaves: list[Any]) -> Any:
+    def _run_now(self, run: Callable[..., Any], leaves: list[Any]) -> Any:
         passed = leaves
         if self.values:
             leaves = [x._data if isinstance(x, Node) else x for x in leaves]
@@ -696,10 +746,6 @@ class Recording:
         reads = states
         if self.plan.contiguous:
             reads = [np.require(x, requirements=["C", "A"]) if type(x) is np.ndarray else x for x in states]
-        try:
-            run = self.threads.run
-        except AttributeError:
-            run = self.threads.run = self.plan.instance()
         try:
             with np.errstate(all="ignore"):
                 try:
@@ -717,6 +763,8 @@ class Recording:
             return FAILED
         if self.writes and (self.accepts is None or self.accepts(results)):
             self._commit(states, references, assigned, direct)
+        if self.copied:
+            results = [x.copy() if k in self.copied else x for k, x in enumerate(results)]
         gave = iter([give(x, how) for x, how in zip(results, self.outputs, strict=True)])
         return nested.unflatten(
             self.structure,

@@ -130,14 +130,17 @@ class DeviceState:
         self.leaf, self.place, self._state = state.leaf, place, state
         self._placed: tuple[Any, int, Any] = (None, 0, None)  # an array, the leaf's serial, and its copy on the device
 
+    def look(self) -> Any:
+        """Return the array where it lies: nothing is moved."""
+        return self._state.entries()[self._state.name] if self.leaf is None else held(self.leaf)
+
     def read(self) -> Any:
         """Return the array on the device; it is put there if it is not."""
-        if self.leaf is None:
-            x = self._state.entries()[self._state.name]
-            return x if is_device_array(x) else self.place(x)
-        x = held(self.leaf)
+        x = self.look()
         if is_device_array(x):
             return x
+        if self.leaf is None:
+            return self.place(x)
         twin = twins.get(id(x))
         if twin is not None and twin[0]() is x:
             return twin[1]

@@ -143,8 +143,8 @@ def quick_call(
         conditions += known
     states = [state.read() for state in recording.states]
     body = [f"    s{i} = {names(s.where[0], 'owner')}{s.where[1]}" for i, s in enumerate(recording.states)]
-    body = ["try:", f"    run = {threads}.run", *body, "except LOST:", "    return MISS"]
-    usual = []
+    body = ["try:", f"    free = {threads}.free", "    run = free[0]", *body, "except LOST:", "    return MISS"]
+    usual = ["run"]
     for i, x in enumerate(states):
         if type(x) is not np.ndarray:
             usual.append(f"type(s{i}) is {names(type(x), 'kind')}")
@@ -156,23 +156,25 @@ def quick_call(
             if not (x.base is None and x.flags.carray):
                 return None
             usual.append(f"count(s{i}) <= {UNSHARED}")
-    if usual:
-        body += [f"if not ({' and '.join(usual)}):", "    return MISS"]
+    body += [f"if not ({' and '.join(usual)}):", "    return MISS"]
     given = "".join(f"a{i}, " for i in recording.positions)
     hosts = "".join(f"{names(compute, 'host')}(), " for compute in recording.hosts)
     reads = "".join(f"s{i}, " for i in range(len(states)))
     body += [
+        "free[0] = None",  # a call from inside this one finds it out
         "try:",
         f"    results, assigned, checked, *direct = run(({given}), ({reads}), ({hosts}))",
         "except Exception as error:",
         f"    {failed}(error)",
+        "    free[0] = run",
         "    return FAILED",
-        *(["if not all(checked):", "    return FAILED"] if recording.plan.program.checks else []),
+        *(["if not all(checked):", "    free[0] = run", "    return FAILED"] if plan.program.checks else []),
     ]
     if writes:
         body += commit_lines(recording, names, states)
+    body.append("free[0] = run")
     outputs = [
-        output(f"results[{k}]", how, v)
+        output(f"results[{k}]{'.copy()' if k in recording.copied else ''}", how, v)
         for k, (how, v) in enumerate(zip(recording.outputs, plan.program.outputs, strict=True))
     ]
     if recording.single:

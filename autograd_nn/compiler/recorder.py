@@ -521,6 +521,11 @@ class Recorder:
         assigned = {state.node for state in self.assigned if state.leaf is not None}
         return assigned | set(self._grads) | set(self.zeroed) | self.known
 
+    def leaves(self) -> set[Node]:
+        """Return the leaves that the function gets at without being given them: their data, or their gradients."""
+        read = [state.leaf for state in self.states.values() if state.leaf is not None]
+        return {*read, *self.zeroed, *self._unzeroed} - self.stand_ins.keys()
+
     # training
 
     def steps_of(self, key: Any, *, count: bool = True) -> int:

@@ -22,10 +22,19 @@ import pytest
 
 import autograd_nn as ad
 from autograd_nn import Value, compile, debug, grad, hessian, hvp, jacobian, nn, no_grad, optim, value_and_grad, vmap
+from autograd_nn.backward import cotangents
 from autograd_nn.compiler import Compiled, CompileWarning
 from autograd_nn.compiler.compile import MOST, WARN_AT, writing
+from autograd_nn.compiler.native_cache import needed
 from autograd_nn.functions import dropout
 from autograd_nn.losses import cross_entropy
+from autograd_nn.op import Op
+
+try:
+    needed()
+    BACKENDS = ["numpy", "native"]
+except ImportError:
+    BACKENDS = ["numpy"]
 
 X = np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]])
 
@@ -1032,7 +1041,7 @@ def test_a_plan_that_fails_says_so_once_and_the_function_is_called():
     def broken(*_):
         raise MemoryError("no room")
 
-    compiled._latest().threads.run = broken
+    compiled._latest().threads.free[0] = broken
     with pytest.warns(CompileWarning, match="numpy plan of <lambda> failed.*MemoryError: no room"):
         assert equal(compiled(X), X * 2)
     assert equal(compiled(X), X * 2)
@@ -1048,3 +1057,144 @@ def test_functions_without_a_signature():
 def test_there_is_no_plan_for_what_is_called_as_it_is():
     with pytest.raises(ValueError, match="no plan for Values that were computed from others"):
         compile(lambda v: v * 2).plan(Value(1.0) * 2)
+
+
+# --- what may have changed between two calls --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("calls", [1, 3])
+def test_states_of_another_shape_or_dtype_are_recorded_anew(backend, calls):
+    w = Value(np.ones(3))
+
+    def f(x):
+        return w * 2.0 + x
+
+    compiled = compile(f, backend=backend)
+    for _ in range(calls):
+        compiled(X)
+    for new in (np.array([5.0]), np.arange(6.0).reshape(2, 3), np.full(3, 7.0, np.float32), np.arange(3.0)):
+        w.assign(new)
+        assert equal(np.asarray(compiled(X).data), np.asarray(f(X).data))
+    assert len(compiled) == 4 and compiled.fallbacks == 0  # the first one fits again
+
+
+def test_a_model_of_another_dtype_is_recorded_anew():
+    model, _, _ = training()
+    compiled = compile(lambda x: model(x))
+    x = BATCH[0].astype(np.float64)
+    compiled(x)
+    model.astype(np.float64)
+    assert equal(compiled(x).data, model(x).data)
+
+
+def test_a_leaf_that_the_function_knows_is_passed_later():
+    w, v = Value([1.0, 2.0]), Value([1.0, 2.0])
+
+    def f(a):
+        w.data = w.data + 1.0
+        return a * 1.0 + 0.0
+
+    compiled = compile(f)
+    assert [compiled(x).data.tolist() for x in (v, w, v, w)] == [[1, 2], [3, 4], [1, 2], [5, 6]]
+    assert len(compiled) == 2
+
+
+def test_one_leaf_is_passed_twice_later():
+    g = compile(lambda a, b: cotangents([(a * b).sum()], [a])[0])
+    v = Value([3.0, 4.0])
+    given = (Value([1.0, 2.0]), v), (v, v), (v, Value([1.0, 2.0])), (v, v)
+    assert [g(*pair).data.tolist() for pair in given] == [[3, 4], [6, 8], [1, 2], [6, 8]]
+    assert len(g) == 2
+
+
+def test_leaves_that_are_apart_are_recorded_once():
+    w = Value([1.0, 2.0])
+    f = compile(lambda a, b: (a.grad, a * b * w))
+    for _ in range(3):
+        f(Value([1.0, 2.0]), Value([1.0, 2.0]))
+    assert len(f) == 1
+
+
+def test_hooks_of_an_argument_are_its_own():
+    f = compile(lambda a: cotangents([(a * a).sum()], [a])[0])
+    plain, twice, thrice = (Value([1.0, 2.0], requires_grad=True) for _ in range(3))
+    twice.register_hook(lambda g: 2.0 * g)
+    thrice.register_hook(Scale(3.0))
+    given = (plain, twice, thrice, plain, twice, thrice)
+    assert [f(x).data.tolist() for x in given] == [[2, 4], [4, 8], [6, 12]] * 2
+    assert len(f) == 3
+
+
+class Scale:
+    """A hook that cannot be looked up."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, by):
+        self.by = by
+
+    def __call__(self, g):
+        return self.by * g
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("size", [3, 300_000])
+def test_results_of_equal_computations_are_arrays_of_their_own(backend, size):
+    x = np.ones(size)
+    f = compile(lambda x: (x * 2.0, x * 2.0, (y := x + 1.0), y, Value(x) * 2.0), backend=backend)
+    for _ in range(4):
+        a, b, c, d, e = f(x)
+        a += 100.0
+        assert (b == 2.0).all() and (e.data == 2.0).all() and (d == 2.0).all() and c is d
+        assert not np.shares_memory(b, e._data)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("calls", [1, 3])
+def test_a_compiled_function_is_called_while_it_runs(backend, calls):
+    inside = []
+
+    def forward(x):
+        if inside:
+            inside.pop()
+            compiled(x * 10.0)
+        return x + 0.0
+
+    op = Op(forward, name="again")
+
+    def f(x):
+        y = np.exp(x) * 2.0
+        return op(y) + y
+
+    compiled = compile(f, backend=backend)
+    x = np.linspace(0.0, 1.0, 5)
+    want = f(x)
+    for _ in range(calls):
+        compiled(x)
+    inside.append(True)
+    assert np.allclose(compiled(x), want) and not inside
+    assert np.allclose(compiled(x), want)
+
+
+def test_a_function_without_arguments_that_is_recorded_often():
+    kept = [Value(1.0)]
+    f = compile(lambda: kept[0] * 2.0)
+
+    def again(n):
+        kept[0].assign(np.ones(n))
+        assert np.array_equal(f().data, np.full(n, 2.0))
+
+    for n in range(1, WARN_AT):
+        again(n)
+    with pytest.warns(CompileWarning, match="what the function looks at"):
+        again(WARN_AT)
+
+
+def test_static_arguments_after_any_number_of_others():
+    @functools.partial(compile, static="mode")
+    def f(x, *rest, mode):
+        return sum(rest, x) if mode == "sum" else x
+
+    assert equal(f(X, X, X, mode="sum"), 3 * X) and equal(f(X, X, 2 * X, mode="sum"), 4 * X)
+    assert len(f) == 1

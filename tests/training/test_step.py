@@ -552,7 +552,7 @@ def test_a_plan_that_fails_changes_nothing_if_the_loss_is_not_finite():
     def fails(*_):
         raise ValueError("out of order")
 
-    recording.threads.run = fails
+    recording.threads.free[0] = fails
     with pytest.warns(CompileWarning, match="out of order"):
         _, loss = step(Batch(X * np.float32(np.nan), T, None, 0))
     assert math.isnan(loss) and optimizer.steps == len(kept) == 3
