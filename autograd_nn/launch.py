@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from typing import IO
+from typing import IO, Any, NoReturn
 
 from .compiler.mesh import COORDINATOR, COUNT, RANK
 
@@ -49,6 +49,7 @@ def launch(command: Sequence[str], processes: int, *, threads: int | None = None
         shared[name] = os.environ.get(name, str(share))
     started: list[subprocess.Popen[bytes]] = []
     readers: list[threading.Thread] = []
+    before = handle_signals()
     try:
         for rank in range(processes):
             process = subprocess.Popen(
@@ -66,6 +67,25 @@ def launch(command: Sequence[str], processes: int, *, threads: int | None = None
         stop(started)
         for reader in readers:
             reader.join(1)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def handle_signals() -> dict[int, Any]:
+    """Let signals that would end this process alone end the job; return the handlers that were there before.
+
+    What is ignored, as SIGHUP under nohup, stays so; and only the main thread may handle signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows has no HUP
+    return {n: signal.signal(n, leave) for n in numbers if signal.getsignal(n) is signal.SIG_DFL}
+
+
+def leave(number: int, frame: Any) -> NoReturn:
+    """End this process, with the exit status that a shell gives; on the way out the others are stopped."""
+    signal.signal(number, signal.SIG_IGN)  # a second one would leave them behind
+    raise SystemExit(128 + number)
 
 
 def free_port() -> int:

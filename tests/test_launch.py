@@ -72,7 +72,9 @@ if __name__ == "__main__":
         if "dies" in options:
             how["callbacks"] = Die()
         if options.get("checkpoint"):
-            how |= {"checkpoint": folder + "/run.safetensors", "resume": True}
+            own = rank if options["checkpoint"] == "own" else ""
+            how |= {"checkpoint": f"{folder}/run{own}.safetensors", "resume": True}
+            how["epochs"] = options.get("epochs", 4)
         history = train(model, x, y, **how)
         found[name] = history["loss"].tolist()
         found[name + " weights"] = float(sum(np.abs(p.data).sum() for p in model.parameters()))
@@ -165,7 +167,9 @@ def test_when_one_fails_the_others_are_stopped(tmp_path, capfd, last, status, sa
     assert says in error and "resume=True" in error
 
 
-def test_ctrl_c_stops_all(tmp_path):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_signals_to_the_launcher_stop_all(tmp_path, name):
+    number = getattr(signal, name)
     path = script(tmp_path, "import os, time; print(os.getpid()); time.sleep(60)")
     process = subprocess.Popen(
         [sys.executable, "-m", "autograd_nn.launch", "-n", "2", path],
@@ -175,8 +179,8 @@ def test_ctrl_c_stops_all(tmp_path):
     )
     with process:
         pids = [int(process.stdout.readline().split()[1]) for _ in range(2)]
-        process.send_signal(signal.SIGINT)
-        assert process.wait(STOPS_WITHIN) == 130
+        process.send_signal(number)
+        assert process.wait(STOPS_WITHIN) == 128 + number
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
@@ -269,6 +273,13 @@ class TestWithJax:
         status, output, _, found = job(2, networks=["mlp"], differs=what)
         assert status != 0 and not found
         assert f"the 2 processes do not run the same: {says} differ. Start the same script" in output
+
+    def test_a_checkpoint_that_only_one_process_can_read(self, job):
+        status, output, _, _ = job(2, networks=["mlp"], checkpoint="own", epochs=2)  # written by the first one
+        assert status == 0, output
+        status, output, _, found = job(2, networks=["mlp"], checkpoint="own")
+        assert status != 0 and not found
+        assert "places to go on from differ. The checkpoint has to be where every process can read it" in output
 
     @pytest.mark.parametrize("launcher", ["slurm", "open mpi"])
     def test_the_same_script_finds_the_others_in_the_environment_of_other_launchers(self, tmp_path, launcher):

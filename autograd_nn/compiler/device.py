@@ -124,10 +124,11 @@ class DeviceState:
     Args:
         state: the `State`, of a leaf or of an entry of a dict.
         place: puts an array of NumPy on the device.
+        devices: of the plan; what lies on others is placed again. None: any.
     """
 
-    def __init__(self, state: Any, place: Callable[[Any], Any]) -> None:
-        self.leaf, self.place, self._state = state.leaf, place, state
+    def __init__(self, state: Any, place: Callable[[Any], Any], devices: frozenset[Any] | None = None) -> None:
+        self.leaf, self.place, self._state, self._devices = state.leaf, place, state, devices
         self._placed: tuple[Any, int, Any] = (None, 0, None)  # an array, the leaf's serial, and its copy on the device
 
     def look(self) -> Any:
@@ -137,18 +138,25 @@ class DeviceState:
     def read(self) -> Any:
         """Return the array on the device; it is put there if it is not."""
         x = self.look()
-        if is_device_array(x):
+        if self._is_here(x):
             return x
-        if self.leaf is None:
-            return self.place(x)
+        if self.leaf is None or is_device_array(x):
+            return self._moved(x)
         twin = twins.get(id(x))
-        if twin is not None and twin[0]() is x:
+        if twin is not None and twin[0]() is x and self._is_here(twin[1]):
             return twin[1]
         before, serial, placed = self._placed
         if before is not x or serial != self.leaf.serial:
             placed = self.place(x)
             self._placed = x, self.leaf.serial, placed
         return placed
+
+    def _is_here(self, x: Any) -> bool:
+        """Is it an array of JAX, on the devices of the plan?"""
+        return is_device_array(x) and (self._devices is None or x.sharding.device_set == self._devices)
+
+    def _moved(self, x: Any) -> Any:
+        return self.place(fetched(x) if is_device_array(x) else x)
 
     def write(self, new: Any) -> tuple[Any, ...]:
         """Return a call, as a tuple, that keeps a new array."""

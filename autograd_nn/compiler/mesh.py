@@ -7,25 +7,66 @@ each keeps the rows that belong to its devices, so results are those of one proc
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import os
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from .xla_ops import package
 
-__all__ = ["Mesh", "MeshError", "fetched", "join", "mesh_of"]
+__all__ = ["Mesh", "MeshError", "fetched", "is_lost", "join", "lost", "mesh_of"]
 
 COORDINATOR, COUNT, RANK = "AUTOGRAD_NN_COORDINATOR", "AUTOGRAD_NN_PROCESSES", "AUTOGRAD_NN_PROCESS"
 HEARTBEAT = 10
 """Seconds without a sign of life after which a process counts as dead."""
+LOST = ("ABORTED", "CANCELLED", "DEADLINE_EXCEEDED", "FAILED_PRECONDITION", "INTERNAL", "UNAVAILABLE", "UNKNOWN")
+"""With one of these begins what JAX says when processes do not reach each other."""
 LARGE = 1 << 24  # elements of a parameter from which it is divided, if the mesh has devices for that
+SAME = (
+    "Start the same script with the same arguments, data, versions and seed= everywhere (model parts take rng=, and "
+    "seed=None is another number in each process)."
+)
 
 
 class MeshError(RuntimeError):
     """Processes or devices do not work together; the message says what to write."""
+
+
+def is_lost(error: Exception) -> bool:
+    """Does an exception of JAX say that processes do not reach each other any more?"""
+    text = str(error)
+    return text.startswith(tuple(f"{code}:" for code in LOST)) or "Gloo" in text
+
+
+def lost(what: str, error: Exception) -> MeshError:
+    """Return the error for a job that has lost a process; say it at once, since JAX may end this process, too."""
+    message = (
+        f"{what} failed, most likely since another process has ended: {str(error).splitlines()[0]:.300}. Start the "
+        "job again with resume=True: it goes on from its last checkpoint."
+    )
+    sys.stderr.write(f"autograd_nn: {message}\n")
+    sys.stderr.flush()
+    return MeshError(message)
+
+
+@contextlib.contextmanager
+def together(what: str) -> Iterator[None]:
+    """In this ``with`` block processes wait for each other.
+
+    Raises:
+        MeshError: if one of them has ended.
+    """
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
+        if isinstance(error, MeshError) or not is_lost(error):
+            raise
+        raise lost(what, error) from error
 
 
 def jax_package() -> Any:
@@ -169,26 +210,30 @@ class Mesh:
         x = np.asarray(x)
         return jax.make_array_from_callback(x.shape, sharding, lambda where: x[where])
 
-    def check_batch(self, rows: int | None) -> None:
-        """Refuse a size of batches that does not divide.
+    def check_batch(self, rows: int | None, there: int | None = None) -> None:
+        """Refuse a size of batches that does not divide; `there`: how many rows there are, if that is known.
 
         Raises:
             MeshError: saying which would.
         """
         if rows is not None and rows % self.batch:
-            below = rows // self.batch * self.batch
-            raise MeshError(
-                f"a batch of {rows} rows does not divide over {self.batch} devices: write "
-                f"batch_size={below + self.batch}" + (f" or {below}." if below else ".")
-            )
+            below = (rows if there is None else min(rows, there)) // self.batch * self.batch
+            sizes = [str(n) for n in (below + self.batch, below) if n and (there is None or n <= there)]
+            write = f"write batch_size={' or '.join(sizes)}" if sizes else f"use fewer devices for {there} rows"
+            raise MeshError(f"a batch of {rows} rows does not divide over {self.batch} devices: {write}.")
 
     def wait(self, what: str) -> None:
         """Wait until all processes have come here."""
         if self.processes > 1:
-            importlib.import_module("jax.experimental.multihost_utils").sync_global_devices(what)
+            with together(f"waiting for the others ({what})"):
+                importlib.import_module("jax.experimental.multihost_utils").sync_global_devices(what)
 
-    def agree(self, parts: dict[str, str]) -> None:
+    def agree(self, parts: dict[str, str], advice: str = SAME) -> None:
         """Compare texts with those of the other processes, which wait for each other here.
+
+        Args:
+            parts: what is compared, by name.
+            advice: what to do where they differ.
 
         Raises:
             MeshError: naming the parts that differ.
@@ -197,13 +242,12 @@ class Mesh:
             return
         mine = np.stack([np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8) for text in parts.values()])
         helpers = importlib.import_module("jax.experimental.multihost_utils")
-        everyone = np.asarray(helpers.process_allgather(mine))
+        with together("comparing with the other processes"):
+            everyone = np.asarray(helpers.process_allgather(mine))
         different = [name for i, name in enumerate(parts) if len({row.tobytes() for row in everyone[:, i]}) > 1]
         if different:
             raise MeshError(
-                f"the {self.processes} processes do not run the same: {' and '.join(different)} differ. Start the same "
-                "script with the same arguments, data, versions and seed= everywhere (model parts take rng=, and "
-                "seed=None is another number in each process)."
+                f"the {self.processes} processes do not run the same: {' and '.join(different)} differ. {advice}"
             )
 
     def __repr__(self) -> str:
@@ -236,4 +280,5 @@ def fetched(x: Any) -> np.ndarray:
     if x.is_fully_replicated:
         return np.array(x.addressable_data(0))
     helpers = importlib.import_module("jax.experimental.multihost_utils")
-    return np.asarray(helpers.process_allgather(x, tiled=True))
+    with together("gathering what is divided over processes"):
+        return np.asarray(helpers.process_allgather(x, tiled=True))

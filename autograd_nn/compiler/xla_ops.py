@@ -194,7 +194,25 @@ def clip(jnp: Any, x: Any, low: Any, high: Any) -> Any:
 @lower("power_of")
 def power_of(jnp: Any, x: Any, *, exponent: Any) -> Any:
     x = jnp.asarray(x)
-    return x ** (int(exponent) if exponent == int(exponent) and abs(exponent) < 64 else exponent)
+    return x ** (int(exponent) if abs(exponent) < 64 and exponent == int(exponent) else exponent)
+
+
+for _name in ("floor_divide", "remainder", "fmod"):
+
+    @lower(_name)
+    def divided(jnp: Any, x: Any, y: Any, *, _name: str = _name) -> Any:
+        out = getattr(jnp, _name)(x, y)
+        return out if out.dtype.kind == "f" else jnp.where(y == 0, jnp.zeros_like(out), out)  # as NumPy has it
+
+
+@lower("reciprocal")
+def reciprocal(jnp: Any, x: Any) -> Any:
+    x = jnp.asarray(x)
+    if x.dtype.kind in "fc":
+        return jnp.reciprocal(x)
+    with np.errstate(all="ignore"):
+        of_zero = np.reciprocal(np.zeros((), x.dtype))
+    return jnp.where(x == 0, of_zero, jnp.where(abs(x) == 1, x, jnp.zeros_like(x)))
 
 
 @lower("matmul")
@@ -256,7 +274,11 @@ LOWERINGS["multi_dot"] = lambda jnp, *xs: functools.reduce(jnp.matmul, xs)
 def inside(jnp: Any, indices: Any, length: int) -> Any:
     """Demand that indices lie within an axis, from its end or its beginning, and return them."""
     indices = jnp.asarray(indices)
-    if indices.dtype.kind in "iu" and indices.size:
+    if indices.dtype.kind == "u":  # as they are, -length would wrap around
+        demand(jnp.all(indices < np.uint64(length)))
+        return indices.astype(canonical(int))
+    if indices.dtype.kind == "i":
+        indices = indices.astype(canonical(int))
         demand(jnp.all((indices >= -length) & (indices < length)))
     return indices
 

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import functools
 import importlib
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .device import DeviceState, is_device_array
-from .mesh import Mesh, MeshError, fetched
+from .mesh import Mesh, MeshError, fetched, is_lost, lost
 from .program import Instruction, Program, Variable
 from .xla_ops import canonical, demanding, has_mask, lowering, package, refusal
 
-__all__ = ["RefutedError", "XlaPlan", "double_precision", "traced"]
+__all__ = ["RefutedError", "XlaPlan", "double_precision", "needed", "traced"]
+
+PYTHON = {"i": int, "f": float, "c": complex}  # numbers of Python, which leave the dtype of arrays as it is
 
 
 class RefutedError(ValueError):
@@ -46,10 +47,7 @@ class XlaPlan:
     direct = ()
 
     def __init__(self, program: Program) -> None:
-        try:
-            package()
-        except ImportError as error:
-            raise ImportError("backend='xla' needs JAX: pip install \"autograd_nn[xla]\"") from error
+        needed()
         refuse_missing(program)
         self.program = program
         self.mesh: Mesh | None = None
@@ -66,13 +64,14 @@ class XlaPlan:
         if mesh is not None:
             mesh.agree({"programs": described(self.program)})
         written = {i for i, _ in self.program.writes}
+        devices = None if mesh is None else frozenset(mesh.devices.flat)
         found = []
         for i, (state, v) in enumerate(zip(states, self.program.states, strict=True)):
             if type(state.read()) is np.ndarray and (state.leaf is not None or (state.entries and i in written)):
                 if i in written:
                     self._resident.add(i)
                 shape = np.shape(state.read()) if v is None else v.shape
-                found.append(DeviceState(state, functools.partial(self._place_state, shape)))
+                found.append(DeviceState(state, functools.partial(self._place_state, shape), devices))
             else:
                 found.append(state)
         return found
@@ -122,11 +121,9 @@ class XlaPlan:
                 except Exception as error:
                     if not self.final:
                         raise
-                    raise lost(
-                        f"a step on {mesh} failed, most likely since another process has ended: "
-                        f"{str(error).splitlines()[0]:.300}. Start the job again with resume=True: it goes on from its "
-                        "last checkpoint."
-                    ) from error
+                    if is_lost(error):
+                        raise lost(f"a step on {mesh}", error) from error
+                    raise MeshError(f"a step on {mesh} failed: {type(error).__name__}: {error}") from error
             if holds is not None and not fetched(holds):
                 raise RefutedError("something that NumPy would refuse: an index out of range, or a singular matrix")
             results = [given_back(x, v) for x, v in zip(results, program.outputs, strict=True)]
@@ -158,11 +155,16 @@ class XlaPlan:
         return f"{len(self.program)} instructions compiled by XLA\n{self.program}"
 
 
-def lost(message: str) -> MeshError:
-    """Return the error for a job that has lost a process; say it at once, since JAX may end this process, too."""
-    sys.stderr.write(f"autograd_nn: {message}\n")
-    sys.stderr.flush()
-    return MeshError(message)
+def needed() -> Any:
+    """Return JAX.
+
+    Raises:
+        ImportError: naming the extra.
+    """
+    try:
+        return package()
+    except ImportError as error:
+        raise ImportError("backend='xla' needs JAX: pip install \"autograd_nn[xla]\"") from error
 
 
 def refuse_missing(program: Program) -> None:
@@ -191,7 +193,7 @@ def traced(program: Program, arguments: list[Any], states: list[Any], hosts: lis
 
     for i in program.instructions:
         found: Any = lowering(i.op)
-        values[i.out] = fitted(found(jnp, *map(value, i.args), **i.attrs), i)
+        values[i.out] = fitted(found(jnp, *operands(jnp, i, map(value, i.args)), **i.attrs), i)
     return (
         [value(v) for v in program.outputs],
         [value(v) for _, v in program.writes],
@@ -211,6 +213,53 @@ def double_precision(jax: Any) -> Any:
     if hasattr(jax, "enable_x64"):
         return jax.enable_x64(True)
     return importlib.import_module("jax.experimental").enable_x64()  # before JAX 0.8
+
+
+def operands(jnp: Any, i: Instruction, given: Iterable[Any]) -> list[Any]:
+    """Return operands in the dtypes in which NumPy computes; in those that came, JAX would in others."""
+    found = []
+    for x, v, wanted in zip(given, i.args, computed_in(i), strict=True):
+        if wanted is not None and not v.python and wanted != v.dtype:
+            x = jnp.asarray(x, canonical(wanted))
+        found.append(x)
+    return found
+
+
+def computed_in(i: Instruction) -> Sequence[np.dtype | None]:
+    """Return for each operand the dtype to which NumPy casts it; None for those that stay as they are."""
+    stay: list[np.dtype | None] = [None] * len(i.args)
+    if all(v.python or v.dtype is None or v.dtype == i.out.dtype for v in i.args):
+        return stay
+    ufunc = next((f for f in i.op.numpy if isinstance(f, np.ufunc) and f.nin == len(i.args)), None)
+    if ufunc is not None and not i.attrs:
+        dtypes = [PYTHON.get(v.dtype.kind, v.dtype) if v.python else v.dtype for v in i.args]
+        return ufunc.resolve_dtypes((*dtypes, *[None] * ufunc.nout))[: len(i.args)]
+    if i.out.dtype is not None:
+        whole = i.out.dtype
+    elif i.op.module.endswith("linalg"):
+        whole = np.dtype(float)
+    else:
+        return stay
+    numbers = len(i.args) if "key" not in i.attrs else 2 if i.op.name.startswith("at_") else 1  # then there are indices
+    return [
+        real(whole) if k < numbers and i.op.rule(k) is not None and widened(v.dtype, whole) else None
+        for k, v in enumerate(i.args)
+    ]
+
+
+def widened(dtype: np.dtype | None, result: np.dtype) -> bool:
+    """Does NumPy compute with numbers of a dtype in the wider one of the result?"""
+    if dtype is None or dtype.kind not in "biuf" or result.kind not in "iufc":
+        return False
+    if dtype.kind == "f":
+        return result.kind in "fc" and dtype.itemsize < real(result).itemsize
+    return dtype != result
+
+
+def real(dtype: np.dtype) -> np.dtype:
+    """Return the dtype of real parts."""
+    example: Any = np.empty(0, dtype)
+    return example.real.dtype
 
 
 def fitted(out: Any, i: Instruction) -> Any:

@@ -166,18 +166,24 @@ def as_jax(x: Any) -> Any:
     """Return the data of a Value, or an array, as an array of JAX; without a copy where that is possible.
 
     Data that a compiled step keeps on a device are returned as they are. Those of NumPy are shared on the CPU, if they
-    lie as XLA wants them (at a multiple of 64 bytes), and copied to other devices.
+    lie as XLA wants them (in C order, at a multiple of 64 bytes), and copied to other devices.
 
     Raises:
         ImportError: if JAX is not installed.
+        TypeError: for `numpy.longdouble`, which JAX does not have.
     """
     jax = jax_package("as_jax")
     data = held(x) if isinstance(x, Node) else x
     if is_device_array(data):
         return data
     with double_precision(jax):
-        if isinstance(data, np.ndarray) and data.flags.writeable and jax.default_backend() == "cpu":
-            return jax.numpy.from_dlpack(data)
+        if isinstance(data, np.ndarray):
+            if data.dtype.char in "gG":
+                raise TypeError(f"as_jax: JAX has no {data.dtype}: write x.astype(float), or x.astype(complex).")
+            whole = data.flags.c_contiguous and data.flags.aligned and data.dtype.isnative
+            if whole and data.flags.writeable and jax.default_backend() == "cpu":
+                return jax.numpy.from_dlpack(data)
+            data = np.ascontiguousarray(data, data.dtype.newbyteorder("=")).reshape(data.shape)
         return jax.numpy.array(data)
 
 

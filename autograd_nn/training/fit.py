@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler import BACKENDS
+from ..compiler import BACKENDS, native_cache, xla_plan
 from ..compiler.device import held, put_back
 from ..compiler.mesh import Mesh, mesh_of
 from ..data import check_finite
@@ -43,6 +43,7 @@ __all__ = ["fit"]
 
 Path = str | os.PathLike[str]
 EAGER_STEPS = 2  # before a step is compiled: they find weights that nobody trains
+NEEDED = {"xla": xla_plan.needed, "native": native_cache.needed}  # they raise ImportError, with what to install
 MALFORMED = (AttributeError, LookupError, TypeError, ValueError)  # what a state that was made up can lead to
 
 
@@ -162,6 +163,8 @@ class Run:
             raise ValueError(f"compile wanted True, False or one of {', '.join(BACKENDS)}, got {compile!r}.")
         self.mesh = mesh_of(mesh)
         compile = engine(compile, backend, self.mesh)
+        if compile in NEEDED:  # now: when the first step is compiled, others have been taken
+            NEEDED[compile]()
         if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 0:
             raise ValueError(f"epochs wanted a whole number, 0 or more, got {epochs!r}.")
         self.objective = Objective(model, loss)
@@ -203,7 +206,8 @@ class Run:
         self.look = held if self.backend == "xla" else attrgetter("_data")
         self.snapshot = Snapshot(self.leaves)
         if self.mesh is not None:
-            self.mesh.check_batch(batch_size if self.feed.arrays is not None else None)
+            if self.feed.arrays is not None:
+                self.mesh.check_batch(batch_size, self.feed.source.rows)
             self.state.history.environment["mesh"] = repr(self.mesh)
         if self.backend is not None:
             self.state.history.environment["backend"] = f"compiled: {self.backend}"
@@ -233,6 +237,7 @@ class Run:
                 c.begin(state)
             self.agree()
             self.resume(self.file if resume is True else resume, missing_ok=resume is True)
+            self.agree_on_start()
             report.resumed(state)
             try:
                 self.epochs(interrupt, report)
@@ -318,7 +323,7 @@ class Run:
                 state.batch += 1
                 continue
             if self.mesh is not None and not state.step:
-                self.mesh.check_batch(batch.rows)
+                self.mesh.check_batch(batch.rows, None if self.feed.arrays is None else self.feed.source.rows)
             compiled = self.compiled if state.step >= EAGER_STEPS or self.mesh is not None else None
             self.before = None if compiled is not None and self.in_place else list(map(self.look, leaves))
             self.in_step = True
@@ -537,17 +542,31 @@ class Run:
         """
         if self.mesh is None or self.mesh.processes == 1:
             return
-        weights = {path: checksum(np.asarray(array)) for path, array in self.model.state_dict().items()}
         self.mesh.agree(
             {
                 "models": repr([(path, type(m).__name__) for path, m in self.model.named_modules()]),
-                "initial weights": repr(weights),
+                "initial weights": repr(summed(self.model.state_dict())),
                 "optimizers": repr(self.optimizer),
                 "data": repr(self.feed.fingerprint()),
                 "settings": repr((self.settings(), self.state.epochs, len(self.feed), self.state.history.seed)),
                 "versions": repr(self.state.history.environment),
             }
         )
+
+    def agree_on_start(self) -> None:
+        """See that all processes go on from the same place: one that finds no checkpoint would begin anew.
+
+        Raises:
+            MeshError: naming what differs.
+        """
+        if self.mesh is None or self.mesh.processes == 1:
+            return
+        state = self.state
+        place = state.epoch, state.batch, state.step, self.done, state.history.seed
+        advice = "The checkpoint has to be where every process can read it, under the same path, as in a shared folder."
+        self.mesh.agree({"places to go on from": repr(place)}, advice)
+        told = {"weights": self.model.state_dict(), "states of the optimizers": self.optimizer.state_dict()}
+        self.mesh.agree({name: repr(summed(x)) for name, x in told.items()}, advice)
 
     def named_callbacks(self) -> list[tuple[str, Callback]]:
         """Return callbacks by class and number within the class."""
@@ -696,6 +715,15 @@ def described(batch: Batch) -> str:
     else:
         x = str(shape(batch.x))
     return f"x {x}, y {shape(batch.y)}"
+
+
+def summed(x: Any) -> Any:
+    """Return a state with checksums in the place of its arrays."""
+    if isinstance(x, dict):
+        return {key: summed(part) for key, part in x.items()}
+    if isinstance(x, (list, tuple)):
+        return [summed(part) for part in x]
+    return checksum(np.atleast_1d(x)) if isinstance(x, (np.ndarray, np.generic)) else x
 
 
 def is_linear(model: Module) -> bool:

@@ -22,6 +22,7 @@ JOB = '''
 """Train three kinds of networks over a mesh; write losses and what was found."""
 import json
 import sys
+import warnings
 
 import numpy as np
 
@@ -60,6 +61,13 @@ if __name__ == "__main__":
         found["model"] = train(model, x, y, mesh=mesh, callbacks=look)["loss"].tolist()
         found["divided"] = look.found
         found["model mesh"] = repr(mesh)
+    if "again" in sys.argv:  # on other devices, with the same model and optimizer, and labels of few bits
+        warnings.simplefilter("error")  # a plan that fails warns
+        model, x, y = networks(32)["cnn"]
+        optimizer = optim.Adam(model.parameters(), 0.01)
+        for mesh in (8, 2, 8):
+            fit(model, (x, y.astype("uint8")), "cross_entropy", optimizer, epochs=1, mesh=mesh, progress=False)
+        found["again"] = optimizer.steps
     with open(sys.argv[1], "w") as file:
         json.dump(found, file)
 '''.replace("# NETWORKS\n", inspect.getsource(networks))
@@ -132,13 +140,14 @@ class TestWithJax:
         return pytest.importorskip("jax", reason='no JAX: pip install "autograd_nn[xla]"')
 
     def test_eight_devices_give_the_curves_of_one(self, tmp_path, single):
-        found = run_job(tmp_path, "model", XLA_FLAGS="--xla_force_host_platform_device_count=8")
+        found = run_job(tmp_path, "model", "again", XLA_FLAGS="--xla_force_host_platform_device_count=8")
         assert found["mesh"] == "Mesh(8 × cpu, batch 8, model 1, 1 process)"
         assert found["model mesh"] == "Mesh(8 × cpu, batch 4, model 2, 1 process)"
         for name in single:
             assert found[name] == pytest.approx(single[name], rel=2e-5), name
         assert found["divided"] == [True, False, False, False, False, False]  # 6 × 16 is 50 or more; 16 × 3 is not
         assert found["model"] == pytest.approx(single["mlp"], rel=2e-5)
+        assert found["again"] == 3
         for name in ("mlp", "cnn", "rnn"):
             assert found[name][-1] < found[name][0]
 
@@ -167,12 +176,26 @@ class TestWithJax:
             mesh.check_batch(30)
         with pytest.raises(MeshError, match="write batch_size=8[.]$"):
             mesh.check_batch(3)
+        with pytest.raises(MeshError, match="write batch_size=24[.]$"):  # larger ones would divide as little
+            mesh.check_batch(30, 30)
+        with pytest.raises(MeshError, match="use fewer devices for 5 rows"):
+            mesh.check_batch(5, 5)
         with pytest.raises(MeshError, match="batch_size=16 or 8"):
             fit(nn.MLP([2, 2], rng=0), (np.zeros((40, 2)), np.zeros(40, int)), "mse", batch_size=10, mesh=mesh)
         x, y = np.zeros((36, 2)), np.zeros(36, int)
         for data in ((x, y), [(x[:12], y[:12]), (x, y)]):  # all rows at once; and batches of one's own
             with pytest.raises(MeshError, match="does not divide over 8 devices"):
                 fit(nn.MLP([2, 2], rng=0), data, "cross_entropy", batch_size=None, mesh=mesh, progress=False)
+
+    def test_a_process_that_has_ended_is_told_from_other_errors(self, capsys):
+        assert module.is_lost(ValueError("UNKNOWN: Gloo AllGather failed: connection reset"))
+        assert not module.is_lost(ValueError("RESOURCE_EXHAUSTED: out of memory"))
+        says = r"^comparing failed, .*another process has ended: UNKNOWN.*resume=True"
+        with pytest.raises(MeshError, match=says), module.together("comparing"):
+            raise ValueError("UNKNOWN: Gloo AllGather failed")
+        assert "resume=True" in capsys.readouterr().err
+        with pytest.raises(ValueError, match="^shapes"), module.together("comparing"):
+            raise ValueError("shapes differ")
 
     def test_rows_parameters_and_the_rest(self):
         mesh = Mesh(1, large=10)

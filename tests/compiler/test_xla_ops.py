@@ -123,6 +123,43 @@ class TestWithJax:
             except AssertionError as error:
                 raise AssertionError(f"{name}: {label}: {error}") from error
 
+    @pytest.mark.parametrize("dtype", ["bool", "int8", "int32", "int64", "float32"])
+    def test_integers_and_mixed_dtypes_are_computed_as_numpy_does(self, dtype):
+        x, y = np.array([100, 3, 0]).astype(dtype), np.array([1.5, -2.0, 7.25], np.float32)
+        z, whole = np.array([[2, 0, 5]], "int32"), dtype != "bool"
+
+        def f(x, y, z):
+            alone = [np.exp(x), np.sqrt(x), x**2.0, x**0.5, x + 1.5, x / 2, np.mean(x), np.linalg.norm(x), np.tanh(x)]
+            alone += [np.cumsum(x), np.cumprod(x), np.sum(x), np.reciprocal(x) if whole else x, x // z, x % z]
+            if whole:
+                alone += [np.var(x), np.fft.fft(x), np.median(x), x ** float("inf"), np.clip(x, 0, 1)]
+            mixed = [x + y, x * y, x / y, x @ y, np.arctan2(x, y), np.where(y > 0, x, y), np.concatenate([x, y]), x < y]
+            return [*alone, *mixed, x + z, z * y, np.maximum(x, z), np.einsum("i,i->", x, y)]
+
+        with np.errstate(all="ignore"):
+            wanted = f(x, y, z)
+        compiled = compile(f, backend="xla")
+        for i, (a, b) in enumerate(zip(compiled(x, y, z), wanted, strict=True)):
+            a, b = np.asarray(a), np.asarray(b)
+            assert a.dtype == b.dtype and a.shape == b.shape, i
+            assert np.allclose(a, b, rtol=8 * np.finfo(b.dtype).eps if b.dtype.kind in "fc" else 0, equal_nan=True), i
+        assert compiled.fallbacks == 0
+
+    @pytest.mark.parametrize("dtype", ["uint8", "uint64", "int8"])
+    def test_indices_of_any_integers(self, dtype):
+        z, labels = np.linspace(0, 1, 600).reshape(3, 200), np.array([0, 120, 100], dtype)
+        slope = grad(lambda z, i: OPS["cross_entropy"](z, i, reduction="mean"))
+        fixed = Value(np.arange(3.0), requires_grad=False)
+        for f in (lambda i: fixed[i % 3], lambda i: OPS["cross_entropy"](z, i), lambda i: slope(z, i)):
+            compiled = compile(f, backend="xla")
+            found, wanted = (y.detach() if isinstance(y, Node) else y for y in (compiled(labels), f(labels)))
+            assert np.allclose(found, wanted)
+            assert compiled.fallbacks == 0
+        compiled = compile(lambda i: fixed[i], backend="xla")
+        compiled(np.array([1, 2], dtype))
+        with pytest.raises(IndexError):
+            compiled(np.array([1, 3], dtype))
+
     def test_demands_are_collected_innermost(self, jax):
         with demanding() as outer:
             with demanding() as inner:

@@ -18,6 +18,18 @@ def test_without_jax_the_error_names_the_extra(monkeypatch):
         compile(np.sin, backend="xla")(1.0)
 
 
+@pytest.mark.parametrize(("missing", "how"), [
+    ("jax", {"backend": "xla"}), ("jax", {"compile": "xla"}), ("numba", {"backend": "native"}),
+])  # fmt: skip
+def test_fit_says_so_before_anything_is_trained(monkeypatch, missing, how):
+    monkeypatch.setitem(sys.modules, missing, None)
+    model = nn.MLP([2, 2], rng=0)
+    before = [np.array(p.data) for p in model.parameters()]
+    with pytest.raises(ImportError, match="pip install"):
+        fit(model, (np.ones((8, 2)), np.arange(8) % 2), "cross_entropy", batch_size=2, progress=False, **how)
+    assert all(np.array_equal(x, p.data) for x, p in zip(before, model.parameters(), strict=True))
+
+
 @pytest.mark.xla
 class TestWithJax:
     """In the gate's stage for XLA, which installs JAX."""

@@ -180,6 +180,14 @@ class TestWithJax:
             assert found.unsafe_buffer_pointer() == v._data.ctypes.data
         assert as_jax(np.ones(3)).tolist() == [1, 1, 1] and as_jax(v + 1.0).tolist()[0] == 1
 
+    def test_arrays_that_do_not_lie_as_jax_wants_them_are_copied(self):
+        x = np.arange(6.0)
+        for y in (x[::2], x[::-1], x.astype(">f8"), x.reshape(2, 3).T, np.array(2.0), np.empty((0, 2)), np.float32(1)):
+            found = as_jax(y)
+            assert found.shape == y.shape and np.array_equal(found, y) and found.dtype == y.dtype.newbyteorder("=")
+        with pytest.raises(TypeError, match=r"write x[.]astype\(float\)"):
+            as_jax(x.astype(np.longdouble))
+
     def test_weights_on_the_device_are_given_as_they_are(self):
         w = Value([1.0, 2.0])
 
