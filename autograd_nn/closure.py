@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .graph import Node, dtype, modes, shape
-from .op import OPS, Op
+from .op import Op
 from .value import Value
 
 __all__ = ["FunctionOp", "check_same", "closed_over", "is_recording", "leaf_like", "look_inside", "zero_of"]
@@ -33,8 +33,6 @@ class FunctionOp(Op):
     def __init__(
         self, name: str, label: str, forward: Callable[..., Any], pull: Pull, results: Sequence[str] = ()
     ) -> None:
-        if name in OPS:  # what tables know by this name is another op
-            name += "'"
         super().__init__(forward, name=name, label=label, complex=True, results=results)
         self.pull = pull
         self.joint = lambda wanted, g, ans, *args: [

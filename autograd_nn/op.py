@@ -347,6 +347,11 @@ class Op:
             kind = np.linalg.LinAlgError
         return kind(f"{self.name}: {text}. Got {came}{given}.{hint}")
 
+    @property
+    def is_named_well(self) -> bool:
+        """Does nobody else have its name? A function of a user, made an op, may be called as one of `OPS` is."""
+        return OPS.get(self.name, self) is self
+
     def __repr__(self) -> str:
         return f"<op {self.name}>"
 

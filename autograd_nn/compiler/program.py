@@ -82,6 +82,16 @@ class Instruction:
         return f"{self.out} = {self.op.name}({', '.join(map(repr, self.args))}{attrs})"
 
 
+def under_own_name(op: Any) -> Any:
+    """Return an op, under another name if tables mean another one by it: that of a function called relu."""
+    if op.is_named_well:
+        return op
+    made = object.__new__(type(op))
+    vars(made).update(vars(op))
+    made.name = f"{op.name}'"
+    return made
+
+
 class Program:
     """Instructions in an order in which they can be run.
 
@@ -119,7 +129,7 @@ class Program:
             else:
                 variable = made[node] = Variable(number, "result", node)
                 variable.source = Instruction(
-                    node.op, tuple(made[p] for p in node.parents), node.attrs, variable, node.scope
+                    under_own_name(node.op), tuple(made[p] for p in node.parents), node.attrs, variable, node.scope
                 )
                 self.instructions.append(variable.source)
         self.arguments = [made.get(node) for node in arguments]
