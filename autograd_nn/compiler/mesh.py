@@ -69,16 +69,16 @@ def together(what: str) -> Iterator[None]:
         raise lost(what, error) from error
 
 
-def jax_package() -> Any:
+def jax_package(what: str = "a mesh of devices") -> Any:
     """Return JAX.
 
     Raises:
-        ImportError: naming the extra.
+        ImportError: naming what needs it, and the extra.
     """
     try:
         return package()
     except ImportError as error:
-        raise ImportError('a mesh of devices needs JAX: pip install "autograd_nn[xla]"') from error
+        raise ImportError(f'{what} needs JAX: pip install "autograd_nn[xla]"') from error
 
 
 def join() -> int:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .device import DeviceState, is_device_array
-from .mesh import Mesh, MeshError, fetched, is_lost, lost
+from .mesh import Mesh, MeshError, fetched, is_lost, jax_package, lost
 from .program import Instruction, Program, Variable
 from .xla_ops import canonical, demanding, has_mask, lowering, package, refusal
 
@@ -161,10 +161,7 @@ def needed() -> Any:
     Raises:
         ImportError: naming the extra.
     """
-    try:
-        return package()
-    except ImportError as error:
-        raise ImportError("backend='xla' needs JAX: pip install \"autograd_nn[xla]\"") from error
+    return jax_package("backend='xla'")
 
 
 def refuse_missing(program: Program) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import nested
 from ..compiler.device import held, is_device_array, send_away
+from ..compiler.mesh import jax_package
 from ..compiler.passes import simplify
 from ..compiler.program import Program
 from ..compiler.recorder import RecordedArray, Recorder
@@ -24,18 +25,6 @@ from ..value import Value
 from .record import module_of, predicting
 
 __all__ = ["JaxFunction", "as_jax", "from_jax", "to_jax", "to_stablehlo"]
-
-
-def jax_package(what: str) -> Any:
-    """Return JAX.
-
-    Raises:
-        ImportError: naming the extra.
-    """
-    try:
-        return package()
-    except ImportError as error:
-        raise ImportError(f'{what} needs JAX: pip install "autograd_nn[xla]"') from error
 
 
 def to_jax(f: Callable[..., Any]) -> JaxFunction:
