@@ -25,6 +25,7 @@ from ..closure import FunctionOp
 from ..graph import Graph, Node, clock, mode, modes
 from ..op import UNMASK
 from ..value import Value
+from .crew import as_a_whole
 from .device import DeviceState
 from .mesh import Mesh, MeshError
 from .native_plan import NativePlan, fits_native
@@ -388,26 +389,32 @@ def plan_of(program: Program, backend: str, threads: int = 1) -> Any:
     return NumpyPlan(program)
 
 
-LEAST_FLOPS = 20_000_000
-"""Floating-point operations in the matrix products of a program for which the number of BLAS threads is set."""
+LEAST_FLOPS, LARGE_FLOPS = 500_000, 16_000_000
+"""Floating-point operations of the smallest product that BLAS shares among threads, and of one for which that pays."""
 
 
-def blas_limits(program: Program, threads: int | None) -> Callable[[], Any] | None:
-    """Return what makes a context in which every BLAS uses so many threads; None if it is left as it is.
+def blas_limits(program: Program, threads: int | None, native: bool) -> Callable[[], Any] | None:
+    """Return what makes a context in which every BLAS uses so many threads, or one; None if it is left as it is.
 
     Raises:
         ImportError: if threadpoolctl is not installed.
     """
-    if threads is None or sum(map(flops_of, program.instructions)) < LEAST_FLOPS:
+    if threads is None:
         return None
+    flops = [flops_of(instruction) for instruction in program.instructions]
+    if max(flops, default=0) < LEAST_FLOPS:
+        return None
+    # What threads share in native code, calling BLAS for parts of it, BLAS should not share again.
+    parts = [n if native and n and is_parted(i) else 0 for n, i in zip(flops, program.instructions, strict=True)]
+    large = sum(n for n, part in zip(flops, parts, strict=True) if n >= LARGE_FLOPS and not part)
     try:
         package = importlib.import_module("threadpoolctl")
     except ImportError as error:
         raise ImportError(
             'compile(threads=…) wanted threadpoolctl, which is not installed: write `pip install "autograd-nn[jit]"`.'
         ) from error
-    controller = package.ThreadpoolController()
-    return lambda: controller.limit(limits=threads, user_api="blas")
+    controller, limit = package.ThreadpoolController(), threads if large > sum(parts) else 1
+    return lambda: controller.limit(limits=limit, user_api="blas")
 
 
 def flops_of(instruction: Instruction) -> int:
@@ -421,6 +428,14 @@ def flops_of(instruction: Instruction) -> int:
         windows, filters = (args[0], args[1]) if name == "conv_image" else (args[1], out)
         return 2 * math.prod(windows.shape) * math.prod(filters.shape[1:])
     return 0
+
+
+def is_parted(instruction: Instruction) -> bool:
+    """Is it a convolution, or a product with a vector, the parts of which native code can compute apart?"""
+    if "conv" in instruction.op.name:
+        return True
+    x, y = (a.shape for a in instruction.args[:2])
+    return len(x) == 1 or len(y) == 1 or 1 in (x[-2], y[-1])
 
 
 class Fixed:
@@ -590,7 +605,7 @@ class Recording:
     def __init__(self, compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         program = self._record(compiled, args, kwargs)
         self.plan = plan_of(program, compiled.backend, compiled.threads or 1)
-        self.limited = blas_limits(program, compiled.threads)
+        self.limited = blas_limits(program, compiled.threads, self.plan.name == "native")
         if isinstance(self.plan, XlaPlan):
             self.states = self.plan.settle(self.states, compiled.mesh)
         self.looks = [s.look if isinstance(s, DeviceState) else s.read for s in self.states]
@@ -800,8 +815,10 @@ class Recording:
                 calls.append((setattr, state.leaf, "serial", next(clock)))
         calls += [(setattr, leaf, "_grad", None) for leaf in self.zeroed]
         calls += [commit() for commit in self.commits]
-        with np.errstate(all="ignore"):
-            deque(starmap(call, calls), maxlen=0)
+        if self.plan.shares:
+            as_a_whole(functools.partial(in_turn, calls))
+        else:
+            in_turn(calls)
 
     def _into(self, before: np.ndarray, references: int) -> np.ndarray:
         """Return the array to write a state into: the old one if nobody else holds it, else a new one."""
@@ -839,6 +856,12 @@ class Recording:
                 node.scope = fused.get(instruction.out)
                 nodes[instruction.out] = node
         return Graph.of(*[nodes[v] for v in program.wanted() if v in nodes])
+
+
+def in_turn(calls: list[tuple[Any, ...]]) -> None:
+    """Make calls, one after the other, without a line of Python between them."""
+    with np.errstate(all="ignore"):
+        deque(starmap(call, calls), maxlen=0)
 
 
 class Drawn:

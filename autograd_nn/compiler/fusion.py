@@ -204,12 +204,33 @@ class Call(Item):
     """A call of a native function.
 
     Attributes:
-        lines: text, with {0}, {1}, … for addresses of what it reads, then of what it writes.
+        lines: text, with {0}, {1}, … for addresses of what it reads, then of what it writes; {first}, {count} and {part}
+            say which of its units are to be done, and by which of the threads that share them.
+        units: that can be done apart, such as images.
+        shared: do threads share them?
         note: for people.
     """
 
-    def __init__(self, lines: Sequence[str], reads: Sequence[Slot], writes: Sequence[Slot], note: str) -> None:
+    def __init__(
+        self,
+        lines: Sequence[str],
+        reads: Sequence[Slot],
+        writes: Sequence[Slot],
+        note: str,
+        *,
+        units: int = 1,
+        shared: bool = False,
+    ) -> None:
         self.lines, self._reads, self._writes, self.note = list(lines), list(reads), list(writes), note
+        self.units, self.shared = units, shared
+
+    def written(self, addresses: Sequence[str]) -> list[str]:
+        """Return the lines, with addresses put in."""
+        n = self.units
+        first, end = (f"{n} * part // parts", f"{n} * (part + 1) // parts") if self.shared else ("0", f"{n}")
+        count = f"({end} - {first})" if self.shared else end
+        part = "part" if self.shared else "0"
+        return [line.format(*addresses, first=f"({first})", count=count, part=part) for line in self.lines]
 
     def reads(self) -> list[Slot]:
         """Return the slots that are read."""
@@ -276,7 +297,7 @@ class Schedule:
         return Slot(self._count, tuple(shape), dtype, **known)
 
     def begin_final(self) -> None:
-        """From now on, items go after all that were added before."""
+        """From now on, items go after all that were added before: what is added waits for all that can fail."""
         self.final, self._floor = True, len(self.items)
 
     def add(self, item: Item) -> None:

@@ -34,10 +34,11 @@ class Lowered:
         checks: pairs (labels, number of classes) that have to fit.
         parts: the slots of results that are tuples.
         times: how often each variable is read.
+        threads: that share large work.
     """
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    def __init__(self, program: Program, threads: int = 1) -> None:
+        self.program, self.threads = program, threads
         self.schedule = Schedule()
         self.slots: dict[Variable, Slot | None] = {}
         self.python: list[Instruction] = []
@@ -59,9 +60,9 @@ class Lowered:
         for instruction in program.instructions:
             if instruction not in late and instruction not in within:
                 self._lower(instruction)
-        self.schedule.begin_final()
-        for instruction in program.instructions:
-            if instruction in late:
+        for group in connected([i for i in program.instructions if i in late]) or [[]]:
+            self.schedule.begin_final()  # each parameter has loops of its own: they are alike, and threads share them
+            for instruction in group:
                 self._lower(instruction)
 
     def _given(self, v: Variable, source: tuple[str, int] | None) -> None:
@@ -227,15 +228,9 @@ class Lowered:
         letter = "s" if out.dtype == np.float32 else "d"
         right = n == 1 and y.view.flags.c_contiguous
         if right or m == 1 and x.view.flags.c_contiguous:
-            sizes = m, k, n
-            self.schedule.add(
-                Call(
-                    [vector_product(letter, sizes, transposed_x, step_x, transposed_y, step_y, right=right)],
-                    [x, y],
-                    [out],
-                    self.note,
-                )
-            )
+            matrix, vector, step = (x, y, step_x) if right else (y, x, step_y)
+            outputs, sums = (m, transposed_x == "t") if right else (n, transposed_y == "n")
+            self.vector_product(letter, matrix, vector, out, (outputs, k), step, sums=sums)
             return
         size = out.dtype.itemsize
         pieces = pieces_of(m, n, k)
@@ -249,7 +244,61 @@ class Lowered:
             f"{operands[1]}, {step_x}, 0.0, {operands[2]}, {max(n, 1)})"
         )
         lines = [line] if pieces == 1 else [f"for j in range({pieces}):", f"    {line}"]
-        self.schedule.add(Call(lines, [x, y], [out], self.note))
+        self.call(lines, [x, y], [out])
+
+    def vector_product(
+        self, letter: str, matrix: Slot, x: Slot, out: Slot, sizes: tuple[int, int], step: int, *, sums: bool
+    ) -> None:
+        """Multiply a matrix and a vector of (outputs, products); threads share the rows in memory.
+
+        To BLAS, which counts by columns, a matrix in C order is its transpose.
+
+        Args:
+            letter: "s" or "d".
+            matrix: first operand of the call.
+            x: the vector.
+            out: the result.
+            sizes: numbers of outputs, and of products in each.
+            step: from one row in memory to the next.
+            sums: is each row multiplied by a number, and all of them added? Else each row gives one output.
+        """
+        outputs, products = sizes
+        columns, units = (outputs, products) if sums else (products, outputs)
+        shared = self.shares(outputs * products, units)
+        parts = self.slot((self.threads, outputs), out.dtype) if shared and sums else out
+        size = out.dtype.itemsize
+        steps = [size * step, size * sums, 0 if sums else size]
+        operands = [moved(k, n) if shared else f"{{{k}}}" for k, n in enumerate(steps)]
+        if parts is not out:
+            operands[2] = f"{{2}} + {size * outputs} * {{part}}"
+        line = (
+            f'gemv("{letter}", "{"n" if sums else "t"}", {columns}, {{count}}, {operands[0]}, {step}, '
+            f"{operands[1]}, {operands[2]})"
+        )
+        self.call([line], [matrix, x], [parts], units=units, shared=shared)
+        if parts is not out:
+            self.total(parts, out)
+
+    def shares(self, work: int, units: int) -> bool:
+        """Do threads share a call that multiplies so often, in so many units that can be done apart?"""
+        return units >= self.threads > 1 and work >= LEAST_SHARED
+
+    def call(
+        self,
+        lines: Sequence[str],
+        reads: Sequence[Slot],
+        writes: Sequence[Slot],
+        *,
+        units: int = 1,
+        shared: bool = False,
+    ) -> None:
+        """Add a call of a native function."""
+        self.schedule.add(Call(lines, reads, writes, self.note, units=units, shared=shared))
+
+    def total(self, parts: Slot, out: Slot) -> None:
+        """Add up what each thread has summed."""
+        each = [self.view(parts, part.reshape(out.shape)) for part in parts.view]
+        self.put(out, " + ".join(f"{{{k}}}" for k in range(len(each))), *each)
 
     def sum_of_products(self, products: list[Instruction], others: list[Variable]) -> Slot:
         """Return a sum of products of matrices as one product of longer ones, and what else is added."""
@@ -282,6 +331,19 @@ class Lowered:
         if (a == 1 or m == 1) and (b >= m or n == 1):
             return x, "t", max(b if n > 1 else m, m, 1)
         return self.copied(x), "n", n
+
+
+def connected(instructions: list[Instruction]) -> list[list[Instruction]]:
+    """Return instructions in groups: none reads what another group computes."""
+    group = {i.out: [i] for i in instructions}
+    for i in instructions:
+        for v in i.args:
+            mine, other = group[i.out], group.get(v)
+            if other is not None and other is not mine:
+                other += mine
+                group.update((j.out, other) for j in mine)
+    place = {i: k for k, i in enumerate(instructions)}
+    return [sorted(found, key=place.__getitem__) for found in {id(g): g for g in group.values()}.values()]
 
 
 def is_uniform(data: np.ndarray) -> bool:
@@ -330,18 +392,13 @@ def inner_sums(root: Instruction, uses: dict[Variable, list[Any]]) -> list[Instr
     return found
 
 
-def vector_product(
-    letter: str, sizes: tuple[int, int, int], tx: str, step_x: int, ty: str, step_y: int, *, right: bool
-) -> str:
-    """Return the call of a product of which one operand is a vector; in column order, a matrix is its transpose."""
-    m, k, n = sizes
-    if right:
-        rows, columns, t = (k, m, "t") if tx == "n" else (m, k, "n")
-        return f'gemv("{letter}", "{t}", {rows}, {columns}, {{0}}, {step_x}, {{1}}, {{2}})'
-    rows, columns, t = (n, k, "n") if ty == "n" else (k, n, "t")
-    return f'gemv("{letter}", "{t}", {rows}, {columns}, {{1}}, {step_y}, {{0}}, {{2}})'
+def moved(k: int, step: int) -> str:
+    """Return operand k of a call, moved on by so many bytes for each unit that comes before."""
+    return f"{{{k}}} + {step} * {{first}}" if step else f"{{{k}}}"
 
 
+LEAST_SHARED = 1 << 21
+"""Multiplications of the smallest call that threads share: handing a part over takes some 20 µs."""
 SMALL = 1_000_000
 """Multiplications up to which OpenBLAS has kernels for processors with AVX-512 that need not copy the operands."""
 MOST_PIECES = 16
@@ -391,9 +448,9 @@ def described(instruction: Instruction) -> str:
     return text.replace("\n", " ")
 
 
-def lower(program: Program) -> Lowered:
-    """Return a program as a schedule."""
-    return Lowered(program)
+def lower(program: Program, threads: int = 1) -> Lowered:
+    """Return a program as a schedule for so many threads."""
+    return Lowered(program, threads)
 
 
 # --- elementwise ------------------------------------------------------------------------------------------------------
@@ -977,51 +1034,62 @@ def dense(b: Lowered, x: Slot) -> Slot:
 
 
 def windows_of(i: Instruction, image: tuple[int, ...], filters: tuple[int, ...], out: tuple[int, ...]) -> str | None:
-    """Return the sizes of a convolution of two spatial axes as arguments; None if padding differs on two sides."""
+    """Return the sizes of a convolution of two spatial axes after the images; None if padding differs on two sides."""
     if len(image) != 4:
         return None
     padding = i.attrs["padding"]
     pairs = [p if isinstance(p, (tuple, list)) else (p, p) for p in each_of_two(padding)]
     if any(before != after for before, after in pairs):
         return None
-    n, _, h, w = image
+    _, _, h, w = image
     strides, steps = each_of_two(i.attrs["stride"]), each_of_two(i.attrs["dilation"])
-    numbers = (n, filters[1], h, w, filters[0], i.attrs["groups"], *filters[2:], *out, *strides, *steps)
+    numbers = (filters[1], h, w, filters[0], i.attrs["groups"], *filters[2:], *out, *strides, *steps)
     return ", ".join(map(str, (*numbers, *(p for p, _ in pairs))))
 
 
-def convolve(b: Lowered, i: Instruction, x: Slot, y: Slot, sizes: str | None, room: int) -> Any:
-    """Add the call of a convolution of two slots, with room for so many numbers."""
-    v = i.out
+def convolve(
+    b: Lowered, i: Instruction, x: Slot, y: Slot, image: tuple[int, ...], filters: tuple[int, ...], out: tuple[int, ...]
+) -> Any:
+    """Add the call of a convolution, or of an adjoint, of two slots: images one by one, which threads share."""
+    v, sizes = i.out, windows_of(i, image, filters, out)
     if sizes is None or len({x.dtype, y.dtype, v.dtype}) > 1 or v.dtype.name not in FLOATS:
         return False
-    out, columns = b.slot(v.shape, v.dtype), b.slot((room,), v.dtype)
-    letter = "s" if v.dtype == np.float32 else "d"
-    line = f"{i.op.name}_{letter}({{0}}, {{1}}, {{2}}, {{3}}, {sizes})"
-    b.schedule.add(Call([line], [dense(b, x), dense(b, y)], [out, columns], b.note))
-    return out
+    room, n, size = math.prod(filters[1:]) * math.prod(out), image[0], v.dtype.itemsize
+    sums = i.op.name == "conv_filters"
+    shared = b.shares(n * room * filters[0], n)
+    result, columns = b.slot(v.shape, v.dtype), b.slot((b.threads if shared else 1, room), v.dtype)
+    parts = b.slot((b.threads, result.view.size), v.dtype) if shared and sums else result
+    operands = dense(b, x), dense(b, y)
+    each = ["{0}", "{1}", "{2}", "{3}"]
+    if shared:
+        steps = [size * math.prod(z.shape[1:]) for z in (*operands, result)]
+        each = [moved(0, steps[0]), moved(1, steps[1] * sums), moved(2, steps[2])]
+        each += [f"{{3}} + {size * room} * {{part}}"]
+    if parts is not result:
+        each[2] = f"{{2}} + {size * result.view.size} * {{part}}"
+    line = f"{i.op.name}_{'s' if size == 4 else 'd'}({', '.join(each)}, {{count}}, {sizes})"
+    b.call([line], operands, [parts, columns], units=n, shared=shared)
+    if parts is not result:
+        b.total(parts, result)
+    return result
 
 
 @rule("conv")
 def conv(b: Lowered, i: Instruction, x: Slot, w: Slot) -> Any:
     """Columns of one image at a time, and a product."""
-    windows = i.out.shape[2:]
-    room = math.prod(w.shape[1:]) * math.prod(windows)
-    return convolve(b, i, x, w, windows_of(i, x.shape, w.shape, windows), room)
+    return convolve(b, i, x, w, x.shape, w.shape, i.out.shape[2:])
 
 
 @rule("conv_image")
 def conv_image(b: Lowered, i: Instruction, g: Slot, w: Slot) -> Any:
     """The adjoint for the image."""
-    room = math.prod(w.shape[1:]) * math.prod(g.shape[2:])
-    return convolve(b, i, g, w, windows_of(i, i.out.shape, w.shape, g.shape[2:]), room)
+    return convolve(b, i, g, w, i.out.shape, w.shape, g.shape[2:])
 
 
 @rule("conv_filters")
 def conv_filters(b: Lowered, i: Instruction, x: Slot, g: Slot) -> Any:
     """The adjoint for the filters."""
-    room = math.prod(i.out.shape[1:]) * math.prod(g.shape[2:])
-    return convolve(b, i, x, g, windows_of(i, x.shape, i.out.shape, g.shape[2:]), room)
+    return convolve(b, i, x, g, x.shape, i.out.shape, g.shape[2:])
 
 
 def planes(i: Instruction, x: Slot | Variable, windows: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -1039,10 +1107,19 @@ def pool_max(b: Lowered, i: Instruction, x: Slot) -> Any:
     if sizes is None or x.dtype != i.out.dtype:
         return False
     out = b.slot(i.out.shape, x.dtype)
-    letter = "s" if x.dtype == np.float32 else "d"
-    line = f"pool_max_{letter}({{0}}, {{1}}, {', '.join(map(str, sizes))})"
-    b.schedule.add(Call([line], [dense(b, x)], [out], b.note))
+    pool(b, "pool_max", [dense(b, x)], [out], sizes)
     return out
+
+
+def pool(b: Lowered, name: str, reads: list[Slot], writes: list[Slot], sizes: tuple[int, ...]) -> None:
+    """Add a call about windows of planes, one by one, which threads share."""
+    n, *others = sizes
+    slots = *reads, *writes
+    shared = b.shares(4 * max(x.view.size for x in slots), n)
+    each = [moved(k, x.nbytes // n) if shared else f"{{{k}}}" for k, x in enumerate(slots)]
+    letter = "s" if writes[0].dtype == np.float32 else "d"
+    line = f"{name}_{letter}({', '.join(each)}, {{count}}, {', '.join(map(str, others))})"
+    b.call([line], reads, writes, units=n, shared=shared)
 
 
 def unpoolings(program: Program) -> dict[Instruction, tuple[Variable, Variable, set[Instruction]]]:
@@ -1079,17 +1156,11 @@ def unpool(b: Lowered, i: Instruction, g: Any, x: Any) -> Slot:
     sizes: Any = planes(i, x, g.shape[-2:])
     n, h, w, kh, kw, oh, ow, sh, sw = sizes
     out = b.slot(x.shape, x.dtype)
-    letter = "s" if x.dtype == np.float32 else "d"
     x, g = dense(b, x), dense(b, g)
     if (kh, kw, sh, sw, 2 * oh, 2 * ow) == (2, 2, 2, 2, h, w):
-        line = f"unpool_max_22_{letter}({{0}}, {{1}}, {{2}}, {n}, {h}, {w})"
-        b.schedule.add(Call([line], [g, x], [out], b.note))
+        pool(b, "unpool_max_22", [g, x], [out], (n, h, w))
         return out
     top = b.slot(g.shape, x.dtype)
-    numbers = ", ".join(map(str, sizes))
-    lines = [
-        f"pool_max_{letter}({{1}}, {{3}}, {numbers})",
-        f"unpool_max_{letter}({{0}}, {{1}}, {{3}}, {{2}}, {numbers})",
-    ]
-    b.schedule.add(Call(lines, [g, x], [out, top], b.note))
+    pool(b, "pool_max", [x], [top], sizes)
+    pool(b, "unpool_max", [g, x, top], [out], sizes)
     return out

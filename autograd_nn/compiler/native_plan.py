@@ -6,17 +6,16 @@ is called from Python in between. What is assigned is written into its own array
 
 from __future__ import annotations
 
-import concurrent.futures
 import functools
 import importlib.util
 import math
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from .crew import together
 from .fusion import Call, Loop, Python, Slot
 from .lowering import described, lower
 from .native_cache import load
@@ -44,7 +43,7 @@ def fits_native(program: Program, threads: int = 1) -> NativeSource | None:
     """Return the source of a program that "auto" compiles to native code; None for others, by a fixed rule."""
     if not installed() or len(program) < FEWEST:
         return None
-    source = NativeSource(lower(program), threads=threads)
+    source = NativeSource(lower(program, threads))
     few = len(source.lowered.python) <= STRANGERS * len(source.items)
     return source if few and source.text.count("\n") <= LONGEST else None
 
@@ -67,6 +66,7 @@ class NativePlan:
         fallbacks: instructions without a native form.
         ignores: does it run functions of NumPy, whose warnings are to be ignored?
         sunk: the assigned states, by their place, that ufuncs write: none.
+        shares: do threads share the last call?
     """
 
     name = "native"
@@ -77,10 +77,11 @@ class NativePlan:
         self, program: Program, source: NativeSource | None = None, *, poison: bool = False, threads: int = 1
     ) -> None:
         self.program = program
-        self._source = NativeSource(lower(program), poison=poison, threads=threads) if source is None else source
+        self._source = NativeSource(lower(program, threads), poison=poison) if source is None else source
         self.source = self._source.text
         self.nbytes = self._source.nbytes
         self.direct = tuple(self._source.targets)
+        self.shares = self._source.committing in self._source.shared
         self.fallbacks = self._source.lowered.python
         self.ignores = bool(self.fallbacks)
         glue = Glue(self._source)
@@ -154,42 +155,6 @@ def workspace(nbytes: int) -> np.ndarray:
     space = np.empty(nbytes + ALIGNMENT, np.uint8)
     start = -space.__array_interface__["data"][0] % ALIGNMENT
     return space[start : start + nbytes]
-
-
-def together(main: Any, phase: int, threads: int, *arrays: Any) -> None:
-    """Run a phase in several threads, a part in each, and wait for all of them."""
-    waiting: list[Any] = []
-    try:
-        for k in range(1, threads):
-            waiting.append(pool(threads - 1).submit(main, phase, phase, k, threads, *arrays))  # noqa: PERF401
-        main(phase, phase, 0, threads, *arrays)
-    finally:
-        finish(waiting)
-    for done in waiting:
-        done.result()
-
-
-def finish(waiting: Sequence[Any]) -> None:
-    """Wait for work that was handed over, even if Ctrl-C is pressed meanwhile: it writes into memory of the plan."""
-    pressed: KeyboardInterrupt | None = None
-    while True:
-        try:
-            concurrent.futures.wait(waiting)
-            break
-        except KeyboardInterrupt as interrupt:
-            pressed = interrupt
-    if pressed is not None:
-        raise pressed
-
-
-@functools.cache
-def pool(threads: int) -> concurrent.futures.ThreadPoolExecutor:
-    """Return threads that wait for work."""
-    return concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="autograd_nn")
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=pool.cache_clear)  # threads do not survive it
 
 
 class Glue:
@@ -285,7 +250,8 @@ class Glue:
         commit = "None, None"
         if source.committing is not None:
             c = source.committing
-            commit = f"(main, {c}, {c}, {parts}{before}), ({after},)"
+            first = f"together, main, {c}, {source.threads}" if c in source.shared else f"main, {c}, {c}"
+            commit = f"({first}, {'' if c in source.shared else parts}{before}), ({after},)"
         lines = [
             "def make(w):",
             *(f"    {line}" for line in self.setup),

@@ -20,10 +20,11 @@ __all__ = ["NativeSource"]
 BLOCK = 4096
 """Elements that are added up in their own precision; sums of blocks are float64."""
 ALIGNMENT = 64
-LEAST_SHARED = 1 << 19
-"""Elements of the smallest loop that threads share: handing a part over takes about as long as 50,000 of them."""
+LEAST_SHARED = 1 << 21
+"""Elements times statements and arrays of the smallest loop that threads share: handing a part over takes some 20 µs."""
 CAST = {"float32": "f32", "float64": "f64", "int64": "i64", "int32": "i32"}
 LOWEST = {"sum": "0.0", "max": "-math.inf", "min": "math.inf"}
+PART = "# part"
 COMBINE = {"sum": "add_up", "max": "maximum", "min": "minimum"}
 
 
@@ -54,7 +55,6 @@ class NativeSource:
         lowered: the program.
         poison: fill memory with NaN as soon as nobody is to read it any more.
         apart: make each item a phase of its own, to be timed.
-        threads: that share large loops.
 
     Attributes:
         text: the source of a module with a function `main`.
@@ -66,12 +66,12 @@ class NativeSource:
         targets: for each state that `main` writes itself, its slot.
         nbytes: of the workspace.
         steps: numbers of phases of `main`, and the items that Python runs between them.
-        shared: the phases that all threads run together, each a part of a loop.
+        shared: the phases that all threads run together, each a part of it.
         committing: the phase that writes the targets; None if there is none.
     """
 
-    def __init__(self, lowered: Lowered, *, poison: bool = False, apart: bool = False, threads: int = 1) -> None:
-        self.lowered, self.poison, self.apart, self.threads = lowered, poison, apart, threads
+    def __init__(self, lowered: Lowered, *, poison: bool = False, apart: bool = False) -> None:
+        self.lowered, self.poison, self.apart, self.threads = lowered, poison, apart, lowered.threads
         self.items = lowered.schedule.items
         self.program = lowered.program
         self.notes: list[str] = []
@@ -99,6 +99,7 @@ class NativeSource:
         if any(self.items[self._first[x.root]].final for x in late if x.root in self._first):
             self.separate, self.targets = False, {}  # Python assigns what a last call would compute too late
         self._numbers()
+        self.parted = self._parted()
         self.text = self._write()
 
     # memory
@@ -159,6 +160,18 @@ class NativeSource:
             found[i] = x
             taken.add(x)
         return found
+
+    def _parted(self) -> bool:
+        """Can threads share what assigns? Then no loop reads what another one writes, or writes over."""
+        loops = [item for item in self.items if item.final]
+        if self.threads == 1 or self.poison or not all(isinstance(item, Loop) for item in loops):
+            return False
+        state = {x: ("s", i) for i, x in self.targets.items()}
+        if any(x not in state for item in loops for x in item.writes() if x in self.stored):
+            return False
+        written = [{state[x] for x in item.writes() if x in state} for item in loops]
+        read = [{state.get(x.root, x.root.source) for x in item.reads()} for item in loops]
+        return not any(w & r for i, w in enumerate(written) for j, r in enumerate(read) if i != j)
 
     def _numbers(self) -> None:
         """Give single numbers that come from outside, or are returned, places at the beginning of the workspace."""
@@ -272,18 +285,19 @@ class NativeSource:
                     phases.append([])
                 writer = LoopWriter(self, item) if isinstance(item, Loop) else None
                 lines, addresses = self._call(item) if writer is None else writer.write()
-                if writer is not None and writer.shared and phases[-1]:
+                shared = item.shared if writer is None else writer.shared
+                if shared and self.committing is None and phases[-1]:
                     self.steps.append(len(phases))
                     phases.append([])
                 text = canonical(lines)
-                if writer is not None and writer.shared:  # no kernel is made of it: it asks which part it is
-                    text += f"\n# part of loop {i}"
+                if shared:  # no kernel is made of it: it asks which part it is
+                    text += f"\n{PART} of item {i}"
+                    self.shared.add(len(phases) - 1)
                 self._texts.append((text, addresses, lines))
                 phases[-1].append(f"@{len(self._texts) - 1}")
-                if writer is not None and writer.shared:
-                    self.shared.add(len(phases) - 1)
+                if shared and self.committing is None:
                     self.steps.append(len(phases))
-                    phases.append(writer.combining)
+                    phases.append(writer.combining if writer else [])
             for number in self._release(i):
                 if self.poison and not isinstance(item, Python):  # (Python runs between phases)
                     phases[-1] += [
@@ -351,10 +365,11 @@ class NativeSource:
                 else:
                     inner, rolled = range(part.stop, part.stop), []
                 for j in (*part[: inner.start - part.start], None, *part[inner.stop - part.start :]):
-                    if j is None:
-                        main += [f"    {x}" for x in rolled]
-                        continue
-                    lines, loops = self._once(steps[j], functions, loops)
+                    lines = rolled
+                    if j is not None:
+                        lines, loops = self._once(steps[j], functions, loops)
+                    if lines and k in self.shared and (j is None or PART not in steps[j][0]):  # assigned by one of them
+                        lines = ["if part == 0:", *(f"    {x}" for x in lines)]
                     main += [f"    {x}" for x in lines]
             main.append("    pass")
         if self._tables:
@@ -435,7 +450,7 @@ class NativeSource:
             _, where, _ = self._key(x.root)
             addresses.append(where + (f" + {x.offset}" if x.offset else ""))
         places = [f"@{k}@" for k in range(len(addresses))]
-        return [f"# {item.note}", *(line.format(*places) for line in item.lines)], addresses
+        return [f"# {item.note}", *item.written(places)], addresses
 
     def _place(self, x: Slot, loop: Loop) -> Place:
         """Return where the elements of a slot lie, seen from a loop."""
@@ -510,9 +525,10 @@ class LoopWriter:
                 self.writing[s] = self._use(source._place(s.out, loop))
         self.axes = self._collapse()
         self.combining: list[str] = []
-        self.shared = (
-            source.threads > 1 and not loop.final and not source.apart and math.prod(loop.shape) >= LEAST_SHARED
-        ) and all(self._within(r) for r in loop.statements if isinstance(r, Reduce))
+        large = math.prod(loop.shape) * (len(loop.statements) + len(self.places)) >= LEAST_SHARED
+        self.shared = (source.threads > 1 and not source.apart and large and (not loop.final or source.parted)) and all(
+            self._within(r) for r in loop.statements if isinstance(r, Reduce)
+        )
 
     def _within(self, r: Reduce) -> bool:
         """Does each thread have results of its own, or a total, of a reduction?"""

@@ -1166,11 +1166,13 @@ class NumpyPlan:
         contiguous: has every state to be in C order?
         direct: the states that it writes itself: none.
         sunk: the assigned states, by their place, that ufuncs write at the end.
+        shares: do threads share the last call? Never.
         ignores: does it run functions of NumPy, whose warnings are to be ignored?
     """
 
     name = "numpy"
     quick = ignores = True
+    shares = False
     contiguous = False
     direct = ()
 

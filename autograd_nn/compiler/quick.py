@@ -123,7 +123,7 @@ def quick_call(
     arrays = all(type(x) in (np.ndarray, float, int) for x in leaves)
     if not arrays or recording.identities or recording.returned or not recording.plan.quick:
         return None
-    if len(recording.states) > MOST_STATES or recording.limited is not None:
+    if len(recording.states) > MOST_STATES or recording.limited is not None or recording.plan.shares:
         return None
     plan, writes = recording.plan, recording.writes
     if not names:

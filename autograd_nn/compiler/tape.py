@@ -164,12 +164,14 @@ class TapePlan:
         contiguous: does it want arrays in order of memory?
         direct: the assigned states that it writes itself: none.
         sunk: the assigned states, by their place, that ufuncs write: none.
+        shares: do threads share the last call? Never.
     """
 
     name = "tape"
     contiguous = False
     direct: tuple[int, ...] = ()
     sunk = frozenset[int]()
+    shares = False
 
     def __init__(self, program: Program, *, native: bool | None = None) -> None:
         self.program = program

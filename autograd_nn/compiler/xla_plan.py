@@ -42,7 +42,7 @@ class XlaPlan:
     """
 
     name = "xla"
-    quick = False
+    quick = shares = False
     contiguous = False
     direct = ()
 

@@ -782,10 +782,16 @@ def interrupted(backend):
     sizes = (4, 8, 8, 8, 2)
     model, optimizer, step = training(sizes)
     twin, other, eager = training(sizes)
-    compiled, uninterrupted = compile(step, backend=backend), compile(eager, backend=backend)
+    settings: dict = {"backend": backend}
+    if backend == "threads":
+        settings = {"backend": "native", "threads": 2}
+        for module in ("native_source", "lowering"):
+            sys.modules[f"autograd_nn.compiler.{module}"].LEAST_SHARED = 1  # type: ignore[attr-defined]
+    compiled, uninterrupted = compile(step, **settings), compile(eager, **settings)
     truth = [snapshot(twin, other)]
     compiled(*BATCH)
     compiled(*BATCH)
+    assert compiled.plan(*BATCH).shares == (backend == "threads")
     times = []
     for _ in range(62):
         start = time.perf_counter()
@@ -814,9 +820,9 @@ def interrupted(backend):
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer that interrupts")
-@pytest.mark.parametrize("backend", ["numpy", "native"])
+@pytest.mark.parametrize("backend", ["numpy", "native", "threads"])
 def test_ctrl_c_at_any_time_leaves_a_whole_number_of_steps(backend):
-    if backend == "native":
+    if backend != "numpy":
         pytest.importorskip("numba", reason="native code needs Numba")
     # In a process of its own, that nothing measures: what is interrupted could be the one who measures.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}

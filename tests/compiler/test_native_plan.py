@@ -19,7 +19,7 @@ from autograd_nn import OPS, Value, compile, grad, nn, optim, value_and_grad
 from autograd_nn.compiler import Compiled, native_cache
 from autograd_nn.compiler.lowering import ELEMENTWISE, LOWERINGS, TUPLES
 from autograd_nn.compiler.native_plan import NativePlan
-from autograd_nn.functions import gelu
+from autograd_nn.functions import conv2d, gelu, max_pool2d
 from autograd_nn.losses import cross_entropy
 from autograd_nn.testing.laws import make, variants
 from autograd_nn.testing.strategies import random_graphs
@@ -760,6 +760,93 @@ def test_threads_share_large_loops(f, monkeypatch):
         for _ in range(3):
             assert np.allclose(compiled(x), f(x), rtol=1e-13)
         assert compiled.plan()._source.shared and "part" in compiled.source
+
+
+def shared(monkeypatch, least=100):
+    for module in ("native_source", "lowering"):
+        monkeypatch.setattr(sys.modules[f"autograd_nn.compiler.{module}"], "LEAST_SHARED", least)
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_share_images_and_planes(threads, monkeypatch):
+    shared(monkeypatch)
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(5, 2, 9, 9))
+    filters = rng.normal(size=(4, 2, 3, 3)), rng.normal(size=(6, 2, 3, 3))
+
+    def loss(x, v, w):
+        y = max_pool2d(np.tanh(conv2d(x, v, padding=1)), 3)
+        return (max_pool2d(conv2d(y, w, padding=1, groups=2), 2, stride=1) ** 2).sum()
+
+    f = value_and_grad(loss, argnums=(0, 1, 2))
+    compiled, (value, gradients) = compile(f, backend="native", threads=threads), f(images, *filters)
+    for _ in range(3):
+        got, found = compiled(images, *filters)
+        assert np.allclose(got, value, rtol=1e-12)
+        assert all(np.allclose(x, y, rtol=1e-10, atol=1e-12) for x, y in zip(found, gradients, strict=True))
+    for name in ("conv_d", "conv_image_d", "conv_filters_d", "pool_max_d", "unpool_max_d"):
+        assert any("part" in line for line in compiled.source.splitlines() if line.strip().startswith(f"{name}("))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_threads_share_products_with_vectors(dtype, monkeypatch):
+    shared(monkeypatch)
+    rng = np.random.default_rng(0)
+    a, tall = rng.normal(size=(300, 7)).astype(dtype), rng.normal(size=300).astype(dtype)
+    short, column = rng.normal(size=7).astype(dtype), rng.normal(size=(7, 1)).astype(dtype)
+
+    def f(a, tall, short, column):
+        return a @ short, tall @ a, a.T @ tall, short @ a.T, a @ column, column.T @ a.T
+
+    compiled = compile(f, backend="native", threads=2)
+    for _ in range(2):
+        for got, expected in zip(compiled(a, tall, short, column), f(a, tall, short, column), strict=True):
+            assert got.shape == expected.shape and np.allclose(got, expected, rtol=2e-5, atol=2e-5)
+    assert sum("gemv" in line and "part" in line for line in compiled.source.splitlines()) == 6
+
+
+@pytest.mark.parametrize("optimizer", [optim.SGD, optim.Adam])
+def test_threads_share_the_update_of_parameters(optimizer, monkeypatch):
+    shared(monkeypatch)
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(16, 30)), rng.integers(0, 4, 16)
+    seen = []
+    for threads in (None, 2, 3):
+        model = nn.Sequential(nn.Linear(30, 20, rng=0), nn.Tanh(), nn.Linear(20, 4, rng=1))
+        update = optimizer(model.parameters(), 0.01)
+
+        def step(x, y, model=model, update=update):
+            loss = cross_entropy(model(x), y)
+            update.zero_grad()
+            loss.backward()
+            update.step()
+            return loss
+
+        compiled = compile(step, backend="native", threads=threads)
+        losses = [compiled(x, y).data.item() for _ in range(6)]
+        seen.append([np.array(losses), *(p.data.copy() for p in model.parameters())])
+        assert compiled.plan(x, y).shares == (threads is not None)
+    for other in seen[1:]:
+        assert all(np.allclose(a, b, rtol=1e-12, atol=1e-14) for a, b in zip(seen[0], other, strict=True))
+
+
+def test_blas_leaves_to_one_thread_what_threads_share_or_is_small():
+    import threadpoolctl
+
+    def limits(f, *args):
+        compiled = compile(f, backend="native", threads=2)
+        compiled(*args)
+        if compiled._last.limited is None:
+            return None
+        with compiled._last.limited():
+            return {pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
+
+    rng = np.random.default_rng(0)
+    square = lambda x: (x @ x).sum() + (np.tanh(x) * np.exp(x) - np.sin(x) * np.cos(x)).sum()  # noqa: E731
+    assert limits(square, rng.normal(size=(300, 300))) == {2}
+    assert limits(square, rng.normal(size=(100, 100))) == {1}
+    assert limits(square, rng.normal(size=(20, 20))) is None
+    assert limits(lambda a, x: (a @ x).sum(), rng.normal(size=(30_000, 300)), rng.normal(size=300)) == {1}
 
 
 def test_threads_of_blas_are_set_for_large_products_and_set_back():
