@@ -94,13 +94,13 @@ if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=crew.begin_again)
 
 
-def together(main: Callable[..., Any], phase: int, threads: int, *arrays: Any) -> None:
+def together(main: Callable[..., Any], phase: int, threads: int, arrays: Any) -> None:
     """Run a phase of native code in several threads, a part in each, and wait for all of them."""
-    jobs = [Job(partial(main, phase, phase, k, threads, *arrays)) for k in range(1, threads)]
+    jobs = [Job(partial(main, phase, phase, k, threads, arrays)) for k in range(1, threads)]
     try:
         for job in jobs:
             hands.hand_over(job, threads - 1)
-        main(phase, phase, 0, threads, *arrays)
+        main(phase, phase, 0, threads, arrays)
         for job in jobs:
             job.do()  # the others may be busy
             job.finish()

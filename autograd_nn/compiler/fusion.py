@@ -204,8 +204,8 @@ class Call(Item):
     """A call of a native function.
 
     Attributes:
-        lines: text, with {0}, {1}, … for addresses of what it reads, then of what it writes; {first}, {count} and {part}
-            say which of its units are to be done, and by which of the threads that share them.
+        lines: text, with {0}, {1}, … for addresses of what it reads, then of what it writes; {first} and {count} for
+            the units that are to be done, and {part} for the number of the thread that does them.
         units: that can be done apart, such as images.
         shared: do threads share them?
         note: for people.

@@ -28,13 +28,12 @@ lock = threading.Lock()
 loaded: dict[str, Any] = {}
 
 
-def load(source: str, signature: list[tuple[str, int]], *, integers: int = 2) -> Any:
+def load(source: str, *, integers: int = 2) -> Any:
     """Return the function `main` of a source as machine code, from the disk if it was compiled before.
 
     Args:
         source: of a module.
-        signature: (dtype, number of axes) of the arrays that it takes, after integers and before the workspace.
-        integers: how many.
+        integers: that `main` takes before the tuple of arrays.
 
     Raises:
         ImportError: if Numba or SciPy is not installed.
@@ -44,7 +43,6 @@ def load(source: str, signature: list[tuple[str, int]], *, integers: int = 2) ->
         "\0".join(
             [
                 source,
-                repr(signature),
                 *(x.read_text(encoding="utf-8") for x in LIBRARY),
                 numba.__version__,
                 sys.version,
@@ -54,7 +52,7 @@ def load(source: str, signature: list[tuple[str, int]], *, integers: int = 2) ->
     ).hexdigest()[:32]
     with lock:
         if key not in loaded:
-            loaded[key] = build(source, signature, integers, key, numba)
+            loaded[key] = build(source, integers, key, numba)
         return loaded[key]
 
 
@@ -74,11 +72,9 @@ def needed() -> Any:
         ) from error
 
 
-def build(source: str, signature: list[tuple[str, int]], integers: int, key: str, numba: Any) -> Any:
+def build(source: str, integers: int, key: str, numba: Any) -> Any:
     """Compile a source, or find its machine code."""
-    types = numba.types
-    arrays = [types.Array(getattr(types, dtype if dtype != "bool" else "boolean"), n, "C") for dtype, n in signature]
-    arguments = (*[types.intp] * integers, *arrays, types.Array(types.uint8, 1, "C"))
+    arguments = (*[numba.types.intp] * integers, importlib.import_module(f"{__package__}.native_library").ARRAYS)
     folder = cache_folder()
     module = ModuleType(f"autograd_nn_native_{key}")
     sys.modules[module.__name__] = module  # machine code from the disk looks for the module that it belongs to

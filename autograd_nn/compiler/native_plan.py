@@ -6,7 +6,6 @@ is called from Python in between. What is assigned is written into its own array
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 import math
 import time
@@ -87,7 +86,7 @@ class NativePlan:
         glue = Glue(self._source)
         self._names = {
             **glue.bound,
-            "main": load(self.source, glue.signature, integers=4 if self._source.shared else 2),
+            "main": load(self.source, integers=4 if self._source.shared else 2),
         }
         exec(compile(glue.text, "<compiled by autograd_nn>", "exec"), self._names)  # noqa: S102  (our own source)
 
@@ -130,7 +129,7 @@ class NativePlan:
         glue = Glue(source, timed=True)
         stamps: list[int] = []
         clock = lambda: stamps.append(time.perf_counter_ns())  # noqa: E731
-        names = {**glue.bound, "main": load(source.text, glue.signature), "clock": clock}
+        names = {**glue.bound, "main": load(source.text), "clock": clock}
         exec(compile(glue.text, "<profiled by autograd_nn>", "exec"), names)  # noqa: S102  (our own source)
         run = names["make"](workspace(source.nbytes))
         best = [math.inf] * len(source.items)
@@ -167,7 +166,6 @@ class Glue:
     Attributes:
         text: of a function `make`, which returns the function that runs the plan.
         bound: what it refers to, by name.
-        signature: of the native function, as pairs (dtype, number of axes) of arrays after the phases.
     """
 
     def __init__(self, source: NativeSource, *, timed: bool = False) -> None:
@@ -182,9 +180,6 @@ class Glue:
         self._views: dict[Slot, str] = {}
         self._names: dict[int, str] = {}
         self._plain: dict[Variable, str] = {}
-        given = [source._given[key] for key in source.arguments]
-        each = [*given, *source.targets.values(), *source.outputs]
-        self.signature = [(x.dtype.name, len(x.shape)) for x in each]
         self.text = self._write()
 
     def name(self, thing: Any, wanted: str) -> str:
@@ -216,6 +211,13 @@ class Glue:
                 self.bound[f"k{i}"] = data
                 name = f"k{i}"
             else:
+                if kind == "h":
+                    v: Any = program.hosts[i]
+                    known = f"{name}.shape == {v.shape} and {name}.dtype == {self.name(v.dtype, 'dtype')}"
+                    body.append(f"if type({name}) is not ndarray or not ({known}):")
+                    body.append(
+                        "    raise TypeError('a function of Python gave another array than when it was recorded')"
+                    )
                 body += [f"if not {name}.flags.carray:", f"    {name} = contiguous({name})"] if kind != "s" else []
             arrays.append(name)
         for (kind, i), (place, is_whole) in source.numbers.items():
@@ -228,7 +230,10 @@ class Glue:
             body.append(f"o{k} = empty({x.shape}, {x.dtype.name!r})")
         before = "".join(f"{a}, " for a in arrays)
         old = "".join(f"s{i}, " for i in source.targets)
-        after = "".join(f"o{k}, " for k in source.outputs.values()) + "w"
+        after = "".join(f"o{k}, " for k in source.outputs.values()) + "w, "
+        if source.table is not None:
+            after += self.name(source.table, "table") + ", "
+        body.append(f"arrays = ({before}{old}{after})")
         if self.timed:
             body.append("clock()")
         parts = f"0, {source.threads}, " if source.shared else ""
@@ -236,9 +241,9 @@ class Glue:
             if self.timed and k > 1:
                 body.append("clock()")
             if isinstance(step, int) and step in source.shared:
-                body.append(f"together(main, {step}, {source.threads}, {before}{old}{after})")
+                body.append(f"together(main, {step}, {source.threads}, arrays)")
             elif isinstance(step, int):
-                body.append(f"if main({step}, {step}, {parts}{before}{old}{after}):")
+                body.append(f"if main({step}, {step}, {parts}arrays):")
                 body.append("    raise ValueError('labels are no class numbers')")
             else:
                 body += self._python(step)
@@ -247,11 +252,11 @@ class Glue:
         results = [self._result(v) for v in program.outputs]
         assigned = [f"({i}, None, {self._assigned(v)})" for i, v in program.writes if i not in source.targets]
         checks = [self._value(v) for v in program.checks]
-        commit = "None, None"
+        commit = "None, (), ()"
         if source.committing is not None:
             c = source.committing
             first = f"together, main, {c}, {source.threads}" if c in source.shared else f"main, {c}, {c}"
-            commit = f"({first}, {'' if c in source.shared else parts}{before}), ({after},)"
+            commit = f"({first}, {'' if c in source.shared else parts}), ({before}), ({after})"
         lines = [
             "def make(w):",
             *(f"    {line}" for line in self.setup),

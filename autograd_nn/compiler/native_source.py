@@ -21,7 +21,7 @@ BLOCK = 4096
 """Elements that are added up in their own precision; sums of blocks are float64."""
 ALIGNMENT = 64
 LEAST_SHARED = 1 << 21
-"""Elements times statements and arrays of the smallest loop that threads share: handing a part over takes some 20 µs."""
+"""Elements times statements and arrays of the smallest loop that threads share: to hand a part over takes 20 µs."""
 CAST = {"float32": "f32", "float64": "f64", "int64": "i64", "int32": "i32"}
 LOWEST = {"sum": "0.0", "max": "-math.inf", "min": "math.inf"}
 PART = "# part"
@@ -58,7 +58,9 @@ class NativeSource:
 
     Attributes:
         text: the source of a module with a function `main`.
-        arguments: what `main` is called with after the phase, and before the workspace: pairs (kind, number).
+        arguments: the arrays that `main` is called with after the phase: pairs (kind, number); then come targets,
+            outputs, the workspace and the table.
+        table: numbers that loops over items look up; None if there are none.
         numbers: for each argument, state or host that is a single number, its place in the workspace, in units of 8
             bytes, and whether it is a whole number.
         outputs: slots that `main` writes into arrays made for the caller.
@@ -77,7 +79,7 @@ class NativeSource:
         self.notes: list[str] = []
         self.numbers: dict[tuple[str, int], tuple[int, bool]] = {}
         self.results: dict[Slot, int] = {}  # numbers that are returned or assigned, by their place
-        self._given: dict[tuple[str, int], Slot] = {}
+        self._given: set[tuple[str, int]] = set()
         self._scalars = 0
         self._committing = False
         self._pool = Pool()
@@ -215,7 +217,7 @@ class NativeSource:
                 return ("number", at), f"w + {8 * at}", "int64" if whole else "float64"
             if kind == "s" and self._committing and i in self.targets:
                 return (kind, i), f"t{i}", x.dtype.name  # read and written by one pointer: loops are vectorized
-            self._given.setdefault(x.source, x)
+            self._given.add(x.source)
             return (kind, i), f"{kind}{i}", x.dtype.name
         number = self._buffer[x]
         return ("w", number), f"w + {{{number}}}", x.dtype.name  # the offset is known at the end
@@ -340,6 +342,11 @@ class NativeSource:
     def _assemble(self, phases: list[list[str]]) -> str:
         """Return the source of the module."""
         count = collections.Counter(text for text, _, _ in self._texts)
+        self.arguments = sorted(self._given)
+        self.table: np.ndarray | None = None
+        arrays = [f"{kind}{i}" for kind, i in self.arguments]
+        arrays += [f"t{i}" for i in self.targets] + [f"o{k}" for k in self.outputs.values()]
+        self._position = {name: k for k, name in enumerate(arrays)}
         functions: dict[str, str] = {}
         kernels: list[str] = []
         for text, addresses, _ in self._texts:
@@ -373,13 +380,8 @@ class NativeSource:
                     main += [f"    {x}" for x in lines]
             main.append("    pass")
         if self._tables:
-            self.lowered.constants.append(np.array([x for offsets in self._tables for x in offsets]))
-            known = ("c", len(self.lowered.constants) - 1)
-            self._given[known] = Slot(0, (sum(map(len, self._tables)),), np.int64, source=known)
-            main.insert(0, f'table = at(c{known[1]}, "int64", 0, 0, 1)')
-        self.arguments = sorted(self._given)
-        arrays = [f"{kind}{i}" for kind, i in self.arguments]
-        arrays += [f"t{i}" for i in self.targets] + [f"o{k}" for k in self.outputs.values()]
+            self.table = np.array([x for numbers in self._tables for x in numbers])
+            main.insert(0, f'table = at(address(arrays, {len(arrays) + 1}), "int64", 0, 0, 1)')
         windows = any(re.search(r"pool_|conv", text) for text, _, _ in self._texts)
         head = [
             *HEAD[:6],
@@ -389,8 +391,8 @@ class NativeSource:
             *kernels,
             "",
             "",
-            f"def main(first, last, {'part, parts, ' if self.shared else ''}{', '.join([*arrays, 'w'])}):",
-            *(f"    {a} = address({a})" for a in [*arrays, "w"]),
+            f"def main(first, last, {'part, parts, ' if self.shared else ''}arrays):",
+            *(f"    {name} = address(arrays, {k})" for k, name in enumerate([*arrays, "w"])),
             *(f"    {line}" for line in main),
             "    return 0",
         ]
@@ -426,17 +428,23 @@ class NativeSource:
         if len(set(addresses)) == 1:
             return addresses[0]
         parts = [a.split(" + ") for a in addresses]
-        bases = {base for base, *_ in parts}
-        if len(bases) > 1:
+        bases = [base for base, *_ in parts]
+        offsets = [sum(map(int, rest)) for _, *rest in parts]
+        if len(set(bases)) == 1:
+            return f"{bases[0]} + {self._counted(offsets)}"
+        if len(set(offsets)) > 1 or "w" in bases:
             return ""
-        base = bases.pop()
-        offsets = tuple(sum(map(int, rest)) for _, *rest in parts)
-        changes = {y - x for x, y in itertools.pairwise(offsets)}
+        return f"address(arrays, {self._counted([self._position[base] for base in bases])}) + {offsets[0]}"
+
+    def _counted(self, numbers: Sequence[int]) -> str:
+        """Return an expression that gives these numbers one after the other, as `step` counts up."""
+        changes = {y - x for x, y in itertools.pairwise(numbers)}
         if len(changes) == 1:
-            return f"{base} + {offsets[0]} + {changes.pop()} * step"
-        if offsets not in self._tables:
-            self._tables[offsets] = sum(map(len, self._tables))
-        return f"{base} + table[{self._tables[offsets]} + step]"
+            return f"{numbers[0]} + {changes.pop()} * step"
+        key = tuple(numbers)
+        if key not in self._tables:
+            self._tables[key] = sum(map(len, self._tables))
+        return f"table[{self._tables[key]} + step]"
 
     def _offset(self, text: str) -> str:
         """Put in the offsets of buffers."""

@@ -208,7 +208,7 @@ def commit_lines(recording: Any, names: Names, states: Sequence[Any]) -> list[st
     plan = recording.plan
     calls = []
     if plan.direct:
-        calls.append(f"(*direct[0], {''.join(f's{i}, ' for i in plan.direct)}*direct[1])")
+        calls.append(f"(*direct[0], (*direct[1], {''.join(f's{i}, ' for i in plan.direct)}*direct[2]))")
     for k, i in enumerate(i for i in recording.written if i not in plan.direct):
         if type(states[i]) is not np.ndarray:
             calls.append(f"{names(recording.states[i].write, 'write')}(number(assigned[{k}][2]))")

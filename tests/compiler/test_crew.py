@@ -18,15 +18,15 @@ from autograd_nn.compiler.crew import Crew, Job, as_a_whole, together
 @pytest.mark.parametrize("threads", [1, 2, 3, 5])
 def test_every_part_is_done_once(threads):
     done = []
-    together(lambda *args: done.append(args), 7, threads, "x", "y")
-    assert sorted(done) == [(7, 7, part, threads, "x", "y") for part in range(threads)]
+    together(lambda *args: done.append(args), 7, threads, "x")
+    assert sorted(done) == [(7, 7, part, threads, "x") for part in range(threads)]
 
 
 @pytest.mark.parametrize("bad", [0, 1, 2])
 def test_an_error_in_a_part_comes_out_when_no_part_runs_any_more(bad):
     running = []
 
-    def main(first, last, part, parts):
+    def main(first, last, part, parts, arrays):
         running.append(part)
         try:
             if part == bad:
@@ -36,18 +36,18 @@ def test_an_error_in_a_part_comes_out_when_no_part_runs_any_more(bad):
             running.remove(part)
 
     with pytest.raises(ValueError, match=f"part {bad}"):
-        together(main, 0, 3)
+        together(main, 0, 3, ())
     assert not running
 
 
 def test_parts_run_at_the_same_time():
     meeting = threading.Barrier(2, timeout=10)
-    together(lambda *_: meeting.wait(), 0, 2)
+    together(lambda *_: meeting.wait(), 0, 2, ())
 
 
 def test_what_is_done_as_a_whole_is_done_when_it_returns_and_may_share_its_work():
     done = []
-    as_a_whole(lambda: together(lambda first, last, part, parts: done.append(part), 0, 2))
+    as_a_whole(lambda: together(lambda first, last, part, parts, arrays: done.append(part), 0, 2, ()))
     assert sorted(done) == [0, 1]
     with pytest.raises(ZeroDivisionError):
         as_a_whole(lambda: 1 / 0)
@@ -55,7 +55,7 @@ def test_what_is_done_as_a_whole_is_done_when_it_returns_and_may_share_its_work(
 
 def test_many_threads_share_at_once():
     done = []
-    work = lambda: [as_a_whole(lambda: together(lambda *_: done.append(1), 0, 3)) for _ in range(50)]  # noqa: E731
+    work = lambda: [as_a_whole(lambda: together(lambda *_: done.append(1), 0, 3, ())) for _ in range(50)]  # noqa: E731
     callers = [threading.Thread(target=work) for _ in range(4)]
     for t in callers:
         t.start()
@@ -82,7 +82,7 @@ def test_a_busy_crew_leaves_work_to_who_asks(monkeypatch):
     busy.hand_over(Job(release.wait), 1)
     monkeypatch.setattr(crew, "hands", busy)
     by = []
-    together(lambda first, last, part, parts: by.append(threading.current_thread()), 0, 2)
+    together(lambda first, last, part, parts, arrays: by.append(threading.current_thread()), 0, 2, ())
     release.set()
     assert by == [threading.current_thread()] * 2
 
@@ -98,7 +98,7 @@ signal.signal(signal.SIGALRM, interrupt)
 chance, hits, begun, done = random.Random(0), 0, 0, 0
 counts = [0, 0]
 
-def part(first, last, part, parts):
+def part(first, last, part, parts, arrays):
     time.sleep(0.0005)
     counts[part] += 1
 
@@ -106,7 +106,7 @@ for _ in range(300):
     try:
         try:
             signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-5, 2e-3), 3e-4)  # and again, and again
-            as_a_whole(lambda: together(part, 0, 2))
+            as_a_whole(lambda: together(part, 0, 2, ()))
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
     except KeyboardInterrupt:
@@ -133,10 +133,10 @@ def test_ctrl_c_finds_all_of_it_done_or_nothing():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_process_has_a_crew_of_its_own():
-    together(lambda *_: None, 0, 2)
+    together(lambda *_: None, 0, 2, ())
     child = os.fork()
     if child == 0:
         done: list[int] = []
-        together(lambda first, last, part, parts: done.append(part), 0, 2)
+        together(lambda first, last, part, parts, arrays: done.append(part), 0, 2, ())
         os._exit(0 if sorted(done) == [0, 1] else 1)
     assert os.waitpid(child, 0)[1] == 0

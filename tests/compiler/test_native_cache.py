@@ -20,14 +20,13 @@ from autograd_nn.compiler.native_cache import cache_folder, load, write
 SOURCE = """
 from autograd_nn.compiler.native_library import *
 
-def main(first, last, a0, w):
-    a0 = address(a0)
+def main(first, last, arrays):
+    a0 = address(arrays, 0)
     p0 = at(a0, "float64", 1, 0, 1)
     for i in range({n}):
         p0[i] = p0[i] * 2.0
     return 0
 """
-SIGNATURE = [("float64", 1)]
 ROOT = Path(native_cache.__file__).parents[2]
 
 
@@ -41,7 +40,7 @@ def folder(tmp_path, monkeypatch):
 
 def doubled(n=3):
     x = np.ones(n)
-    assert load(SOURCE.format(n=n), SIGNATURE)(0, 0, x, np.empty(64, np.uint8)) == 0
+    assert load(SOURCE.format(n=n))(0, 0, (x,)) == 0
     assert np.array_equal(x, np.full(n, 2.0))
 
 
@@ -99,11 +98,11 @@ def test_one_function_is_loaded_once_and_other_sources_are_other_files(folder):
     doubled()
     files = sorted(folder.glob("*.py"))
     assert len(files) == 1 and files[0].read_text() == SOURCE.format(n=3)
-    first = load(SOURCE.format(n=3), SIGNATURE)
-    assert load(SOURCE.format(n=3), SIGNATURE) is first
+    first = load(SOURCE.format(n=3))
+    assert load(SOURCE.format(n=3)) is first
     doubled(4)
     assert len(sorted(folder.glob("*.py"))) == 2
-    assert load(SOURCE.format(n=4), SIGNATURE) is not first
+    assert load(SOURCE.format(n=4)) is not first
 
 
 def test_what_the_key_depends_on(folder, monkeypatch):
