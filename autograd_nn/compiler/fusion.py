@@ -307,7 +307,10 @@ class Schedule:
         self.items.append(item)
 
     def join(self, statement: Map | Reduce) -> None:
-        """Add a statement to a loop: the last one in which what it reads is there; else to a new one."""
+        """Add a statement to a loop: the last one in which what it reads is there; else to a new one.
+
+        A sum goes to the first one, in which its elements are made: they need not be read again.
+        """
         shape = statement.out.shape if isinstance(statement, Map) else statement.operand.shape
         first = self._floor
         slots = [x for x in statement.operands if isinstance(x, Slot)]
@@ -320,12 +323,11 @@ class Schedule:
             if overlap(part, statement.out.view):
                 first = max(first, i + 1)
         found = self._loops.setdefault(shape, [])
-        at = found[-1] if found and found[-1] >= first else -1
+        last = found[-1] if found and found[-1] >= first else -1
+        k = bisect.bisect_left(found, first)
+        places = (first, last) if isinstance(statement, Reduce) and found[k : k + 1] == [first] else (last,)
+        at = next((i for i in places if i >= 0 and self._fits(slots, self.items[i])), -1)
         loop: Any = self.items[at] if at >= 0 else None
-        if loop is not None:
-            arrays = set(loop.read) | {s.out for s in loop.statements} | set(slots)
-            if len(arrays - loop.made) + 1 > MOST_ARRAYS or len(loop.statements) >= MOST_STATEMENTS:
-                loop = None
         if loop is None:
             at = len(self.items)
             loop = Loop(shape, self.final)
@@ -338,6 +340,11 @@ class Schedule:
             if x not in loop.made:
                 loop.read[x] = None
         self._wrote([statement.out], at)
+
+    def _fits(self, slots: Sequence[Slot], loop: Any) -> bool:
+        """Is there room in a loop for a statement that reads these?"""
+        arrays = set(loop.read) | {s.out for s in loop.statements} | set(slots)
+        return len(arrays - loop.made) < MOST_ARRAYS and len(loop.statements) < MOST_STATEMENTS
 
     def _wrote(self, slots: Sequence[Slot], at: int) -> None:
         for x in slots:
