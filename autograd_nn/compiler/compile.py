@@ -602,6 +602,7 @@ class Instances(threading.local):
 class Recording:
     """One recording of a function: what it depends on, and its plan."""
 
+    @without_collector()
     def __init__(self, compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         program = self._record(compiled, args, kwargs)
         self.plan = plan_of(program, compiled.backend, compiled.threads or 1)
@@ -621,7 +622,6 @@ class Recording:
         self.names = compiled._names
         self.key: Any = None
 
-    @without_collector()
     def _record(self, compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
         """Run the function, take note of what it depends on, and return what it computes."""
         leaves, structure = compiled._flatten(args, kwargs)
