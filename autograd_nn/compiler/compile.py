@@ -77,8 +77,9 @@ def compile(
             single numbers; "xla", through JAX, of the extra ``xla``; or "auto", which picks by a fixed rule: the tape
             for 500 instructions or more on single numbers, native code where Numba is installed for programs that are
             neither very short nor very long, else NumPy.
-        threads: for large matrix products (in every BLAS that is loaded, by threadpoolctl, of the extra ``jit``) and
-            large loops of native code; small work stays on one. None leaves BLAS as it is, and loops on one thread.
+        threads: for large matrix products (in every BLAS that is loaded, by threadpoolctl, of the extra ``jit``) and,
+            in native code, large loops, images of convolutions and pooling, and products with vectors; small work
+            stays on one. None leaves BLAS as it is, and the rest on one thread.
 
     Raises:
         TypeError: while recording, if `f` branches on data, or asks for a plain number, text or array of it, of one of
