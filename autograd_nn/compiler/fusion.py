@@ -283,6 +283,7 @@ class Schedule:
         self._floor = 0
         self._loops: dict[tuple[int, ...], list[int]] = {}
         self._writers: dict[Slot, list[tuple[int, np.ndarray]]] = {}
+        self._views: dict[Slot, list[Slot]] = {}
         self._count = 0
         self._space = mmap.mmap(-1, mmap.PAGESIZE)  # of all views, whose elements nobody asks for: addresses, no memory
 
@@ -294,7 +295,35 @@ class Schedule:
             if size > len(self._space):
                 self._space = mmap.mmap(-1, size)
             known["view"] = np.ndarray(tuple(shape), dtype, self._space)
-        return Slot(self._count, tuple(shape), dtype, **known)
+        made = Slot(self._count, tuple(shape), dtype, **known)
+        self._views.setdefault(made.root, []).append(made)
+        return made
+
+    def move(self, x: Slot, whole: Slot, part: np.ndarray) -> bool:
+        """Let a slot, and its views, lie in a part of another slot from now on, if only loops and calls wrote it.
+
+        Args:
+            x: has memory of its own, which is not given; nobody wants it at the end.
+            whole: new, in C order; nobody else has anything there.
+            part: of the view of `whole`, as many bytes in C order.
+        """
+        writers = self._writers.get(x, ())
+        if len(writers) != 1 or part.nbytes != x.nbytes or not part.flags.c_contiguous:
+            return False
+        (at, _), start = writers[0], address(x.view)
+        item = self.items[at]
+        maps = [s for s in item.statements if isinstance(s, Map) and s.out is x] if isinstance(item, Loop) else []
+        if not (isinstance(item, Call) or (maps and maps[0].text != "{0}")):
+            return False
+        memory = part.reshape(-1).view(np.uint8)
+        for y in self._views.pop(x):
+            offset = address(y.view) - start
+            y.view = np.ndarray(y.shape, y.dtype, memory.data, offset, y.view.strides)
+            y.root = whole
+            self._views[whole].append(y)
+        del self._writers[x]
+        self._writers.setdefault(whole, []).append((at, x.view))
+        return True
 
     def begin_final(self) -> None:
         """From now on, items go after all that were added before: what is added waits for all that can fail."""

@@ -310,8 +310,8 @@ class Lowered:
         at = 0
         for x, y in zip(xs, ys, strict=True):
             part = slice(at, at + x.shape[1])
-            self.put(self.view(left, left.view[part]), "{0}", self.view(x, x.view.T))
-            self.put(self.view(right, right.view[part]), "{0}", y)
+            self.gather(self.view(x, x.view.T), left, left.view[part])
+            self.gather(y, right, right.view[part])
             at += x.shape[1]
         out = self.slot((m, n), dtype)
         self.product(self.view(left, left.view.T), right, out)
@@ -319,6 +319,14 @@ class Lowered:
             x: Any = self.of(v)
             out = self.map("{0} + {1}", out, x, shape=out.shape, dtype=dtype)
         return out
+
+    def gather(self, x: Slot, whole: Slot, part: np.ndarray) -> None:
+        """Bring the elements of a slot into a part of another one: they are made there, or copied."""
+        root = x.root
+        wanted = {s.root for v in self.program.wanted() if (s := self.slots.get(v)) is not None}
+        alone = x.whole and x.view.flags.c_contiguous and root.source is None and root not in wanted
+        if not (alone and self.schedule.move(root, whole, part)):
+            self.put(self.view(whole, part), "{0}", x)
 
     def matrix(self, x: Slot) -> tuple[Slot, str, int]:
         """Return a matrix as BLAS takes it, whether it is transposed, and its leading dimension."""
