@@ -215,11 +215,11 @@ class Host:
     Attributes:
         node: what stands for it in the recording.
         compute: returns it.
-        pure: need it not be computed if nothing depends on it? A generator would have moved on.
+        generator: that it is drawn from, and that moves on with each call; None: nothing is drawn.
     """
 
-    def __init__(self, node: Node, compute: Callable[[], Any], pure: bool) -> None:
-        self.node, self.compute, self.pure = node, compute, pure
+    def __init__(self, node: Node, compute: Callable[[], Any], generator: Any) -> None:
+        self.node, self.compute, self.generator = node, compute, generator
 
 
 class Recorder:
@@ -233,9 +233,11 @@ class Recorder:
         guards: what was looked at while recording: pairs (look, what was seen). If it looks different, record again.
         commits: functions that return calls, as tuples, to be made after each call that went well.
         zeroed: leaves whose gradients were forgotten.
+        journal: the states of generators before something was drawn from them.
     """
 
     def __init__(self) -> None:
+        self.journal: list[tuple[Any, str, Any]] = []
         self.start = next(clock)
         self.states: dict[Node, State] = {}
         self.assigned: dict[State, Node] = {}
@@ -381,11 +383,13 @@ class Recorder:
             self._entries[key] = self.states[node] = made
         return self._entries[key]
 
-    def host(self, compute: Callable[[], Any], *, pure: bool = False) -> Node:
-        """Return a node for what Python computes anew at each call."""
+    def host(self, compute: Callable[[], Any], *, generator: Any = None) -> Node:
+        """Return a node for what Python computes anew at each call, drawing from a bit generator or not."""
+        if generator is not None:
+            self.journal.append((generator, "state", generator.state))
         with mode(recorder=None):
             node = RecordedArray.leaf(compute())
-        self.hosts.append(Host(node, compute, pure))
+        self.hosts.append(Host(node, compute, generator))
         return node
 
     def require(self, test: Callable[[Any], Any], x: Node) -> bool:

@@ -77,7 +77,7 @@ class Module:
         if cached is None or cached[0] is not outer:
             scope = nested_scope(outer, self._label or type(self).__name__.lower())
             cached = outer, (outer or Mode())._replace(scope=scope, inside=True)
-            if outer is None or (outer.observer is None and outer.recorder is None and not outer.trace):
+            if outer is None or (outer.observer is outer.recorder is outer.journal is None and not outer.trace):
                 self._modes = cached  # the others live for a while only
         modes.current = cached[1]
         try:

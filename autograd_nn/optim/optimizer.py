@@ -216,6 +216,9 @@ class Optimizer:
             self._record_step(recorder)
             return
         parameters, states, counts = self.parameters, self._states, self._counts
+        if modes.current is not None and modes.current.journal is not None:
+            was = {"_held": list(states), "_counts": list(counts), "steps": self.steps}
+            modes.current.journal.extend([(self, name, x) for name, x in was.items()])
         rates = self.learning_rates(self.steps + 1)
         grads, steps, before = [], [], []
         some = False
@@ -257,7 +260,7 @@ class Optimizer:
             now = self._learning_rate if own is None else own
             return now if isinstance(now, float) else self.learning_rates(self.steps + 1 + done)[i]
 
-        rates = [recorder.host(lambda i=i: rate(i), pure=True) for i in range(len(self.groups))]
+        rates = [recorder.host(lambda i=i: rate(i)) for i in range(len(self.groups))]
         ahead = {i: recorder.steps_of((id(self), i)) for i in moved}  # steps taken with it earlier in this function
         alike: dict[int, int] = {}  # numbers of steps, and a parameter of which they are read
         like = [alike.setdefault(self._counts[i] + ahead[i], i) for i in moved]
@@ -267,7 +270,7 @@ class Optimizer:
         for name in ("clip_value", "clip_norm", "_weight_decay", *self.options):
             recorder.watch_attribute([self], name)
         recorder.watch_attribute(self.groups, "_weight_decay")
-        step_of = {j: recorder.host(lambda j=j: self._counts[j] + 1 + ahead[j], pure=True) for j in alike.values()}
+        step_of = {j: recorder.host(lambda j=j: self._counts[j] + 1 + ahead[j]) for j in alike.values()}
         steps: list[Any] = [None] * len(params)
         grads: list[Any] = [None] * len(params)
         entries: list[dict[str, Any]] = [{} for _ in params]

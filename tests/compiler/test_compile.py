@@ -696,6 +696,111 @@ def test_a_step_that_raises_has_changed_nothing():
     assert optimizer.steps == 2
 
 
+def everything(model, optimizer):
+    """All that a step of a model with dropout and batch normalization may change."""
+    grads = [p.grad for p in model.parameters()]
+    return [copy.deepcopy(x) for x in (snapshot(model, optimizer), grads, model[2].rng.bit_generator.state)]
+
+
+def same_everything(a, b):
+    return same_state(a[0], b[0]) and repr(a[1:]) == repr(b[1:])
+
+
+WAYS = {
+    "plan": (0, lambda f: f),
+    "quick call": (4, lambda f: f),
+    "debug": (0, debug()),
+    "inside another": (0, lambda f: compile(lambda *args: f(*args))),
+    "called as it is": (3, lambda f: lambda x, *rest: f(Value(x) * 1.0, *rest)),
+}
+
+
+@pytest.mark.filterwarnings("ignore::autograd_nn.compiler.compile.CompileWarning")
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("way", WAYS)
+def test_what_the_function_assigned_is_put_back_if_it_raises(way, backend):
+    calls, wrap = WAYS[way]
+
+    def make():
+        norm = nn.BatchNorm(8)
+        model = nn.Sequential(nn.Linear(4, 8, rng=0), norm, nn.Dropout(0.5, rng=1), nn.Linear(8, 3, rng=2))
+        optimizer = optim.Momentum(model.parameters(), 0.1)
+
+        def step(x, y, labels):
+            optimizer.zero_grad()
+            loss = cross_entropy(model(x), y)
+            loss.backward()
+            optimizer.step()
+            return loss + cross_entropy(model(x), labels)  # refuses labels after all has been assigned
+
+        return model, optimizer, step
+
+    model, optimizer, step = make()
+    twin, other, eager = make()
+    compiled = compile(step, backend=backend)
+    y, wrong = np.array([0, 1, 2, 0, 1, 2]), np.array([0, 1, 2, 0, 1, 3])
+    for _ in range(calls):
+        compiled(BATCH[0], y, y), eager(BATCH[0], y, y)
+    called = wrap(compiled)
+    for _ in range(2):
+        before = everything(model, optimizer)
+        with pytest.raises(ValueError, match="label"):
+            called(BATCH[0], y, wrong)
+        assert same_everything(before, everything(model, optimizer)) and optimizer.steps == other.steps
+    compiled(BATCH[0], y, y), eager(BATCH[0], y, y)
+    assert model[2].rng.random() == twin[2].rng.random() and optimizer.steps == other.steps == calls + 1
+    for p, q in zip(model.parameters(), twin.parameters(), strict=True):
+        np.testing.assert_allclose(p.data, q.data, rtol=1e-3, atol=1e-5)
+
+
+def test_a_graph_from_before_a_call_that_raised_is_stale():
+    """What the call left behind was computed from other data; the two cannot be told apart."""
+    w = Value(X)
+    kept = []
+
+    def assigns(x, i):
+        w.data = w.data * 2.0
+        kept.append((w * x).sum())
+        return np.take(x, i)
+
+    with pytest.raises(IndexError):
+        ad.graph.all_or_nothing(assigns, (X, 99), {})
+    assert np.array_equal(w.data, X)
+    with pytest.raises(ValueError, match="assigned"):
+        kept[0].backward()
+
+
+@pytest.mark.filterwarnings("ignore::autograd_nn.compiler.compile.CompileWarning")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_random_numbers_of_a_call_that_fails_are_drawn_again(backend):
+    rngs = [np.random.default_rng(0) for _ in range(2)]
+
+    def masked(rng):
+        return lambda x, m: dropout(x, 0.5, rng)[m] * 1.0
+
+    f, eager = compile(masked(rngs[0]), backend=backend), masked(rngs[1])
+    for m in (0, 1, 2, 3, 4, 4, 2, 4):  # another number of elements: the function itself is called
+        assert equal(f(X[0], X[0] < m), np.asarray(eager(X[0], X[0] < m)))
+    assert f.fallbacks > 0
+    for fails in range(3):
+        before = rngs[0].bit_generator.state
+        with pytest.raises((IndexError, ValueError)):
+            compile(lambda x, i: np.take(dropout(x, 0.5, rngs[0]), i))(X, np.array([99 + fails]))
+        assert rngs[0].bit_generator.state == before
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_looking_at_a_plan_draws_nothing(backend):
+    rng = np.random.default_rng(0)
+    f = compile(lambda x: dropout(x, 0.5, rng).sum(), backend=backend)
+    before = rng.bit_generator.state
+    for _ in range(2):
+        f.plan(X), f.graph(X), f.draw(X), f.profile(X, repeat=1), str(f)
+        assert rng.bit_generator.state == before
+        assert f(X) == dropout(X, 0.5, np.random.default_rng(0)).sum()
+        rng.bit_generator.state = before
+
+
 def test_an_error_after_the_first_step_was_recorded():
     model, optimizer, step = training()
     before = snapshot(model, optimizer)
