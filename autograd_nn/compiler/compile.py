@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import starmap
 from operator import call
+from types import MethodType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -197,7 +198,26 @@ class Compiled:
         return result
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        if instance is None:
+            return self
+        try:
+            kept = vars(instance)
+        except TypeError:  # it has slots
+            return functools.partial(self, instance)
+        methods = kept.get("_compiled_methods")
+        if methods is None or methods.owner is not instance:  # (a copy begins with those of the original)
+            methods = kept["_compiled_methods"] = Methods(instance)
+        if self not in methods:
+            made = Compiled(
+                MethodType(self.function, instance),
+                static=[name for name in self.static if name not in self._parameters[:1]],
+                backend=self.backend,
+                accepts=self.accepts,
+                threads=self.threads,
+                mesh=self.mesh,
+            )
+            return methods.setdefault(self, made)
+        return methods[self]
 
     def _signature(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Any]:
         """Return the arguments' leaves, and what a recording depends on; None if they are to be called as they are."""
@@ -372,6 +392,17 @@ class Compiled:
 
     def __repr__(self) -> str:
         return f"compile({self.__name__}, backend={self.backend!r})"
+
+
+class Methods(dict[Compiled, Compiled]):
+    """The compiled methods of an object, which keeps them itself: they live as long as it does. A copy has none."""
+
+    def __init__(self, owner: Any = None) -> None:
+        super().__init__()
+        self.owner = owner
+
+    def __reduce__(self) -> Any:
+        return Methods, ()
 
 
 BACKENDS = ("auto", "numpy", "native", "tape", "xla")

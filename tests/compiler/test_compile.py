@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import functools
+import gc
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -13,6 +15,7 @@ import threading
 import time
 import tracemalloc
 import warnings
+import weakref
 from collections import deque
 from statistics import median
 from typing import NamedTuple
@@ -183,6 +186,72 @@ def test_equal_static_arguments_that_are_not_the_same():
     assert [g(np.ones(1, int), (n,)).dtype.kind for n in (1, 1.0, True)] == ["i", "f", "i"]
     h = compile(lambda x, by: x + by, static="by")
     assert np.isnan(h(1.0, np.nan)) and np.isnan(h(1.0, np.nan)) and len(h) == 1
+
+
+class Slope:
+    """Learns one number, in a compiled method."""
+
+    def __init__(self, k=1.0):
+        self.weight = Value(np.full(3, k))
+        self.optimizer = optim.Adam([self.weight], 0.1)
+
+    @compile
+    def step(self, x):
+        self.optimizer.zero_grad()
+        loss = ((x @ self.weight) ** 2).sum()
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+
+class Line(nn.Module, Slope):
+    def __init__(self, k=1.0):
+        Slope.__init__(self, k)
+
+
+class Slots:
+    __slots__ = ("k",)
+
+    @functools.partial(compile, static=("self", "n"))
+    def times(self, x, n):
+        return x * n * self.k
+
+
+@pytest.mark.parametrize("kind", [Slope, Line])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_object_with_compiled_methods_is_freed(kind, backend, monkeypatch):
+    monkeypatch.setattr(Slope.step, "backend", backend)
+    thing = kind()
+    losses = [thing.step(X).item() for _ in range(5)]
+    assert losses[0] == (X.sum(axis=1) ** 2).sum() and losses[4] < losses[0]
+    assert thing.step is thing.step and thing.step.plan().name == backend and len(thing.step) == 1
+    weak = weakref.ref(thing), weakref.ref(thing.weight)
+    del thing
+    gc.collect()
+    assert weak[0]() is weak[1]() is None
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_copies_of_an_object_have_compiled_methods_of_their_own(copied):
+    first = Slope(1.0)
+    first.step(X)
+    other = copied(first)
+    other.weight = Value(np.full(3, 5.0))
+    other.optimizer = optim.Adam([other.weight], 0.1)
+    before, mine = first.weight.data.copy(), first.step
+    assert other.step(X) == (25 * X.sum(axis=1) ** 2).sum()
+    assert np.array_equal(first.weight.data, before) and first.step is mine is not other.step
+
+
+class Open(Slots):
+    """The same with attributes of all names."""
+
+
+@pytest.mark.parametrize("kind", [Slots, Open])
+def test_static_arguments_of_compiled_methods(kind):
+    a, b = kind(), kind()
+    a.k, b.k = 2.0, 3.0
+    assert equal(a.times(X, n=2), X * 4) and equal(b.times(X, 2), X * 6) and equal(Slots.times(a, X, 3), X * 6)
 
 
 def test_what_can_be_compiled():
