@@ -543,6 +543,10 @@ class Recorder:
         """Record again when something that Python sees changes."""
         self.guards.append((look, look()))
 
+    def watch_settings(self, objects: Iterable[Any], apart: Sequence[str] = ()) -> None:
+        """Record again when something changes that objects hold, apart from attributes of some names."""
+        self.watch(Settings(objects, apart))
+
     def watch_attribute(self, objects: Sequence[Any], name: str) -> None:
         """Record again when an attribute of one of the objects changes."""
         self.watch(Attributes(objects, name))
@@ -551,7 +555,7 @@ class Recorder:
         """Watch what the recording took for granted."""
         every = {id(part): part for module in self.modules.values() for part in module.modules()}
         if every:
-            self.watch(Settings(list(every.values())))
+            self.watch_settings(every.values())
         leaves = [state.leaf for state in self.states.values() if state.leaf is not None]
         self.watch_attribute(leaves, "requires_grad")
         self.watch_attribute([leaf for leaf in leaves if leaf.requires_grad], "hooks")
@@ -559,7 +563,7 @@ class Recorder:
 
 
 class Attributes:
-    """Looks at an attribute of objects.
+    """Looks at an attribute of objects: is it what it is now?
 
     Args:
         objects: which have it.
@@ -568,37 +572,41 @@ class Attributes:
 
     def __init__(self, objects: Sequence[Any], name: str) -> None:
         self.objects, self.name = objects, name
+        self._seen = [getattr(x, name) for x in objects]
 
-    def __call__(self) -> list[Any]:
-        """Return what it is now: plain settings themselves, of other objects which they are."""
-        found = [getattr(x, self.name) for x in self.objects]
-        return [x if type(x) in PLAIN else id(x) for x in found]
+    def __call__(self) -> bool:
+        """Return whether it is: plain settings are told by their value, other objects by which they are."""
+        return all(map(same, [getattr(x, self.name) for x in self.objects], self._seen))
 
     def conditions(self, name_of: Callable[[Any, str], str]) -> list[str]:
         """Return expressions that are true while each is the object that it is now."""
         return [f"{name_of(x, 'looked')}.{self.name} is {name_of(getattr(x, self.name), 'seen')}" for x in self.objects]
 
 
-PLAIN = (bool, int, float, str, tuple, type(None))
-
-
 class Settings:
-    """Looks at what modules hold: are modes, settings, generators, parameters and parts the same objects?
+    """Looks at what modules or optimizers hold: are modes, settings, generators, parameters and parts the same objects?
 
     Args:
-        modules: those that were called.
+        objects: those that were called.
+        apart: names of attributes that are no settings.
     """
 
-    def __init__(self, modules: list[Any]) -> None:
-        self._modules, self._training = modules, [m.training for m in modules]
-        self._held = []
+    def __init__(self, objects: Iterable[Any], apart: Sequence[str] = ()) -> None:
+        self._apart, self._held = apart, []
         self._parts: dict[int, tuple[Any, Any]] = {}  # lists and dicts inside, and what is in them
-        for m in modules:
-            names = public(m)
-            if names:
-                get = operator.itemgetter(*names) if len(names) > 1 else lambda kept, name=names[0]: (kept[name],)
-                self._held.append((m, names, get, get(vars(m))))
-                self._look_into([vars(m)[name] for name in names])
+        for x in objects:
+            names, defaults = self._names(x), defaults_of(x)
+            seen = [vars(x)[name] for name in names]
+            self._held.append((x, names, seen, defaults, [getattr(x, name) for name in defaults]))
+            self._look_into([part for name, part in zip(names, seen, strict=True) if not name.startswith("_")])
+
+    def _names(self, x: Any) -> list[str]:
+        """Return the names of an object's settings: what it keeps to itself counts if it is a number or a text."""
+        return [
+            name
+            for name, part in vars(x).items()
+            if name not in OWN and name not in self._apart and (not name.startswith("_") or isinstance(part, PLAIN))
+        ]
 
     def _look_into(self, found: Iterable[Any]) -> None:
         """Take note of lists and dicts, and of those inside them."""
@@ -609,13 +617,10 @@ class Settings:
 
     def __call__(self) -> bool:
         """Return whether they are."""
-        if [m.training for m in self._modules] != self._training:
-            return False
-        for m, names, get, seen in self._held:
-            if public(m) != names:
+        for x, names, seen, defaults, known in self._held:
+            if self._names(x) != names or not all(map(same, [vars(x)[name] for name in names], seen)):
                 return False
-            now = get(vars(m))
-            if not all(map(operator.is_, now, seen)) and not all(map(same, now, seen)):
+            if not all(map(same, [getattr(x, name) for name in defaults], known)):
                 return False
         for x, seen in self._parts.values():
             listed = isinstance(x, list)
@@ -628,11 +633,11 @@ class Settings:
     def conditions(self, name_of: Callable[[Any, str], str]) -> list[str]:
         """Return expressions that are true while everything is the very object that it was; lists are as long."""
         found = []
-        for m, training in zip(self._modules, self._training, strict=True):
-            kept = name_of(vars(m), "settings")
-            found.append(f"{name_of(m, 'module')}.training is {training}")
-            found.append(f"len({kept}) == {len(vars(m))}")
-            found += [f"{kept}[{name!r}] is {name_of(vars(m)[name], 'seen')}" for name in public(m)]
+        for x, names, _, defaults, _ in self._held:
+            kept = name_of(vars(x), "settings")
+            found.append(f"len({kept}) == {len(vars(x))}")
+            found += [f"{kept}[{name!r}] is {name_of(vars(x)[name], 'seen')}" for name in names]
+            found += [f"{name_of(x, 'holder')}.{name} is {name_of(getattr(x, name), 'seen')}" for name in defaults]
         for x, seen in self._parts.values():
             parts, items = name_of(x, "parts"), enumerate(seen) if isinstance(x, list) else seen.items()
             found.append(f"len({parts}) == {len(seen)}")
@@ -640,11 +645,25 @@ class Settings:
         return found
 
 
-def public(module: Any) -> list[str]:
-    """Return the names of a module's attributes but for its mode and what is its own business."""
-    return [name for name in vars(module) if not name.startswith("_") and name != "training"]
+PLAIN = (bool, int, float, complex, str, np.generic)
+OWN = ("training", "_label", "_is_root", "_modes")
+"""Attributes of modules that are watched in another way, or are nobody's business."""
+
+
+def defaults_of(x: Any) -> list[str]:
+    """Return the names of settings that an object has from classes which are not the library's; and of its mode."""
+    package = __name__.partition(".")[0] + "."
+    classes = [c for c in type(x).__mro__ if not f"{c.__module__}.".startswith(package)]
+    names = {name for c in classes for name, part in vars(c).items() if isinstance(part, PLAIN)} - vars(x).keys()
+    return [*(["training"] if hasattr(x, "training") else []), *sorted(n for n in names if not n.startswith("__"))]
 
 
 def same(x: Any, y: Any) -> bool:
-    """Are two settings the same? Numbers and texts are told by their value, everything else by identity."""
-    return x is y or (type(x) is type(y) and type(x) in (bool, int, float, str) and x == y)
+    """Are two settings the same? Numbers, texts and tuples of them are told by what they are, all else by identity."""
+    if x is y:
+        return True
+    if type(x) is not type(y):
+        return False
+    if type(x) is tuple:
+        return len(x) == len(y) and all(map(same, x, y))
+    return isinstance(x, PLAIN) and repr(x) == repr(y)  # tells 0.0 from -0.0, and NaN from nothing

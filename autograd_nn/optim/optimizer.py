@@ -240,6 +240,8 @@ class Optimizer:
                 x = new[i]
                 if not (type(x) is type(data) is np.ndarray and x.dtype == data.dtype and x.shape == data.shape):
                     new[i] = fitted(x, data, self)
+                    if after[i]:
+                        after[i] = {name: as_before(y, before[i].get(name)) for name, y in after[i].items()}
         for i, g in enumerate(grads):
             if g is not None:
                 parameters[i].assign(new[i])
@@ -267,9 +269,9 @@ class Optimizer:
         pairs = [(i, j) for i, j in zip(moved, like, strict=True) if i != j]
         if pairs:
             recorder.watch(lambda: [self._counts[i] - self._counts[j] for i, j in pairs])
-        for name in ("clip_value", "clip_norm", "_weight_decay", *self.options):
-            recorder.watch_attribute([self], name)
-        recorder.watch_attribute(self.groups, "_weight_decay")
+        if not done:
+            recorder.watch_settings([self], apart=("steps", "_learning_rate", "_away"))
+            recorder.watch_attribute(self.groups, "_weight_decay")
         step_of = {j: recorder.host(lambda j=j: self._counts[j] + 1 + ahead[j]) for j in alike.values()}
         steps: list[Any] = [None] * len(params)
         grads: list[Any] = [None] * len(params)
@@ -747,6 +749,11 @@ def root(x: Any) -> Any:
         zero = x == 0.0
         return np.where(zero, 0.0, np.sqrt(np.where(zero, 1.0, x)))
     return np.sqrt(x)
+
+
+def as_before(new: Any, old: Any) -> Any:
+    """Return an entry of a state in its old dtype: an np.float64 among options makes double out of single."""
+    return new if not isinstance(old, np.ndarray) or dtype(new) == old.dtype else np.asarray(new, old.dtype)
 
 
 def fitted(new: Any, data: Any, optimizer: Optimizer) -> Any:
