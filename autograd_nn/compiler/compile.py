@@ -33,7 +33,7 @@ from .numpy_plan import NumpyPlan
 from .passes import simplify
 from .program import Instruction, Program
 from .quick import FAILED, MISS, Names, quick_call, states_of
-from .recorder import Recorded, RecordedArray, Recorder
+from .recorder import Recorded, RecordedArray, Recorder, attention
 from .tape import TapePlan, fits_tape
 from .xla_plan import XlaPlan
 
@@ -652,11 +652,9 @@ class Recording:
     def _record(self, recorder: Recorder, compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
         """Run the function, take note of what it depends on, and return what it computes."""
         leaves, structure = compiled._flatten(args, kwargs)
-        for x in (getattr(compiled.function, "__self__", None), *(y.value for y in leaves if isinstance(y, Fixed))):
-            if hasattr(x, "training") and hasattr(x, "modules"):  # a module whose method is compiled
-                recorder.enter(x)
         given = [stand_in(x, recorder) for x in leaves]
-        with mode(recorder=recorder, observer=None, trace=0, since=0), np.errstate(all="ignore"):  # as in later calls
+        as_in_later_calls = mode(recorder=recorder, observer=None, trace=0, since=0)
+        with attention, as_in_later_calls, np.errstate(all="ignore"):
             new_args, new_kwargs = nested.unflatten(structure, given)
             result = compiled.function(*new_args, **new_kwargs)
             results, self.structure = nested.flatten(result, none_is_leaf=True)

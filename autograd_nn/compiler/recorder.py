@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import operator
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -401,7 +402,7 @@ class Recorder:
         return holds
 
     def enter(self, module: Any) -> None:
-        """Take note of a module that is called: its mode and its generator are part of what is recorded."""
+        """Take note of a module that is looked at: its mode and its settings are part of what is recorded."""
         self.modules[id(module)] = module
 
     # leaves
@@ -553,13 +554,57 @@ class Recorder:
 
     def finish(self) -> None:
         """Watch what the recording took for granted."""
-        every = {id(part): part for module in self.modules.values() for part in module.modules()}
+        every = {id(part): part for module in list(self.modules.values()) for part in module.modules()}
         if every:
             self.watch_settings(every.values())
         leaves = [state.leaf for state in self.states.values() if state.leaf is not None]
         self.watch_attribute(leaves, "requires_grad")
         self.watch_attribute([leaf for leaf in leaves if leaf.requires_grad], "hooks")
         self.watch_attribute(list(self._unzeroed), "_grad")
+
+
+class Attention:
+    """Tells recorders which modules they look at: as long as it lasts, reading an attribute of one enters it.
+
+    At other times nothing stands between a module and its attributes.
+    """
+
+    def __init__(self) -> None:
+        self._classes: list[type] = []
+        self._lock, self._recordings = threading.Lock(), 0
+
+    def on(self, cls: type) -> None:
+        """Pay attention to the objects of a class."""
+        self._classes.append(cls)
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._recordings += 1
+            if self._recordings == 1:
+                for cls in self._classes:
+                    cls.__getattribute__ = telling(cls)  # type: ignore[method-assign,assignment]
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._recordings -= 1
+            if not self._recordings:
+                for cls in self._classes:
+                    del cls.__getattribute__
+
+
+def telling(cls: type) -> Callable[[Any, str], Any]:
+    """Return a `__getattribute__` that enters the object if a function is being recorded in this thread."""
+
+    def read(self: Any, name: str) -> Any:
+        current = modes.current
+        if current is not None and current.recorder is not None and name != "__class__":
+            current.recorder.enter(self)
+        return super(cls, self).__getattribute__(name)  # type: ignore[misc]
+
+    return read
+
+
+attention = Attention()
 
 
 class Attributes:
@@ -587,7 +632,7 @@ class Settings:
     """Looks at what modules or optimizers hold: are modes, settings, generators, parameters and parts the same objects?
 
     Args:
-        objects: those that were called.
+        objects: those that were looked at.
         apart: names of attributes that are no settings.
     """
 

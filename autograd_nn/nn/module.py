@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..compiler.recorder import attention
 from ..graph import Graph, Mode, Node, describe, modes, nested_scope
 from ..ops.shape import cast
 from ..value import Value
@@ -69,8 +70,6 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return `forward` of the arguments; what it records has the module's scope."""
         outer = modes.current
-        if outer is not None and outer.recorder is not None:
-            outer.recorder.enter(self)
         if not self._is_root and (outer is None or not outer.inside):
             self.label()
         cached = self._modes  # one read: another thread may set it
@@ -425,6 +424,8 @@ class Module:
             raise TypeError(f"{type(self).__name__} wanted an array of real numbers, got dtype {array.dtype}.")
         return array.astype(wanted)
 
+
+attention.on(Module)  # a compiled function depends on the modules that it looks at
 
 TWINS: dict[type[Module], Callable[[Any], Module]] = {}
 """How to make the scalar twin of a module, by its class; `autograd_nn.nn.scalar` enters them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import warnings
 import weakref
 
@@ -237,3 +238,66 @@ def test_dropout_keeps_nothing_of_the_recording():
     compiled(X)
     gc.collect()
     assert held[0]() is None and compiled(X) is not None
+
+
+class Holder:
+    """An object of one's own that holds a module."""
+
+    def __init__(self):
+        self.parts = [Parts()]
+
+    def forward(self, x):
+        module = self.parts[0]
+        named = x @ module.named["a"].weight
+        return x * module.weight * module.scale + module._shift + module.offset, named, module.training * x
+
+
+def of_holder(wrap):
+    holder = Holder()
+    return holder.parts[0], wrap(holder)
+
+
+REACHED = {
+    "attribute": lambda: of_holder(lambda holder: lambda x: Holder.forward(holder, x)),
+    "helper": lambda: of_holder(lambda holder: lambda x: (lambda f: f(x))(holder.forward)),
+    "method": lambda: of_holder(lambda holder: holder.forward),
+}
+
+
+@backends
+@pytest.mark.parametrize("way", REACHED)
+def test_modules_that_are_looked_at_and_never_called(way, backend, monkeypatch):
+    monkeypatch.setattr(Parts, "offset", 0.5)
+    module, f = REACHED[way]()
+    compiled = compile(f, backend=backend)
+    changes = [
+        lambda: setattr(module.named["a"], "weight", Value(module.named["a"].weight.data * 3.0)),
+        lambda: setattr(module, "weight", Value(X + 7.0)),
+        lambda: setattr(module, "scale", -1.0),
+        lambda: setattr(module, "_shift", 0.5),
+        lambda: setattr(module, "offset", 9.0),
+        lambda: module.eval(),
+    ]
+    for n, change in enumerate(changes, start=1):
+        for _ in range(3):
+            for a, b in zip(compiled(X), f(X), strict=True):
+                assert np.allclose(getattr(a, "data", a), getattr(b, "data", b))
+        assert len(compiled) == min(n, 4)
+        change()
+
+
+def test_nothing_looks_at_modules_when_nothing_is_recorded():
+    entered = []
+
+    def nested(x):
+        assert "__getattribute__" in vars(nn.Module)
+        compile(lambda x: x * 2.0)(x)
+        thread = threading.Thread(target=lambda: entered.append(compile(lambda x: x + 1.0)(np.ones(2))))
+        thread.start()
+        thread.join()
+        assert "__getattribute__" in vars(nn.Module)
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        compile(nested)(X)
+    assert entered and "__getattribute__" not in vars(nn.Module)
