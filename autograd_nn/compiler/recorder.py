@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import operator
+import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
@@ -53,12 +54,16 @@ def refuse(node: Node, what: str, instead: str) -> Any:
     Raises:
         TypeError: always, with the line and what to write.
     """
-    line = users_line()
-    where = f"\n  {line[0]}, line {line[1]}: {line[2]}" if line else ""
     raise TypeError(
         f"compile: {what} of {describe(node)} is not known while the function is recorded, since it changes from "
-        f"call to call.{where}\n  {instead}"
+        f"call to call.{place()}\n  {instead}"
     )
+
+
+def place() -> str:
+    """Return the line of the user's code that is under way, for an error."""
+    line = users_line()
+    return f"\n  {line[0]}, line {line[1]}: {line[2]}" if line else ""
 
 
 class Recorded(Value):
@@ -135,6 +140,16 @@ class Recorded(Value):
         return f"{type(self).__name__}(shape={self.shape}, dtype={self.dtype})"
 
 
+def in_place(apply: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return the method of an operator such as ``+=``: arrays are written to, numbers are not."""
+
+    def method(self: Any, other: Any) -> Any:
+        new = apply(self, other)
+        return recorder_of(self).write(self, new) if type(self._data) is np.ndarray else new
+
+    return method
+
+
 class RecordedArray(Recorded):
     """The same for what would be an array, or a plain number, if the function were not compiled."""
 
@@ -145,6 +160,13 @@ class RecordedArray(Recorded):
     def copy(self, order: Any = "C") -> Any:
         """Return the same: nothing is written into it."""
         return self.data
+
+    __iadd__, __isub__, __imul__, __imatmul__ = map(
+        in_place, (operator.add, operator.sub, operator.mul, operator.matmul)
+    )
+    __itruediv__, __ifloordiv__, __imod__ = map(in_place, (operator.truediv, operator.floordiv, operator.mod))
+    __ipow__, __ilshift__, __irshift__ = map(in_place, (operator.pow, operator.lshift, operator.rshift))
+    __iand__, __ior__, __ixor__ = map(in_place, (operator.and_, operator.or_, operator.xor))
 
     def __mul__(self, other: Any) -> Any:
         self._refuse_repetition(other)
@@ -254,6 +276,7 @@ class Recorder:
         self._versions: dict[Node, Node] = {}  # what a leaf that was assigned to is now
         self._leaves: dict[Node, Node] = {}  # and back
         self._grads: dict[Node, Node] = {}
+        self._gradients: dict[Node, Node] = {}  # arrays that were looked at as `.grad`, and whose they are
         self._unzeroed: dict[Node, None] = {}  # leaves that are taken to have no gradient before the call
         self._entries: dict[Any, State] = {}
         self._steps: dict[Any, int] = {}
@@ -464,6 +487,26 @@ class Recorder:
         self._versions[leaf] = version
         self._leaves[version] = leaf
 
+    def write(self, array: Node, new: Any) -> Node:
+        """Let an array be another one from now on, for everybody who has it: it was written to, as by ``a += b``.
+
+        Raises:
+            TypeError, ValueError: if others would see it in their arrays, or if it does not fit.
+        """
+        memory = array._data if array._data.base is None else array._data.base
+        if array.op is not alias and sys.getrefcount(memory) > 3:
+            raise TypeError(
+                f"compile: an operator such as += would write into {describe(array)}, which is an argument, a view of "
+                f"another array, or has views: they would change in the function, and not when it is compiled.{place()}"
+                "\n  Write a = a + b."
+            )
+        if shape(new) != array.shape:
+            raise ValueError(f"+= or the like wanted a result of shape {array.shape}, got {shape(new)}.")
+        self._versions[array] = self.converted(new, array)
+        if array in self._gradients:
+            self.set_grad(self._gradients[array], self._versions[array])
+        return array
+
     def converted(self, new: Any, like: Node) -> Node:
         """Return a new value as a node of the dtype of the old one."""
         node = new if isinstance(new, Node) else RecordedArray.leaf(constant_data(alias, new))
@@ -511,7 +554,11 @@ class Recorder:
                     "Call zero_grad() inside the compiled function, before backward()."
                 )
             self._unzeroed[leaf] = None
-        return self.data(self._grads[node]) if node in self._grads else None
+        if node not in self._grads:
+            return None
+        found = self.data(self._grads[node])
+        self._gradients[found] = node
+        return found
 
     def set_grad(self, node: Node, new: Any) -> None:
         """Assign a gradient; None forgets it."""
