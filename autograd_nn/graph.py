@@ -424,7 +424,11 @@ def all_or_nothing(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[st
         with mode(journal=journal):
             return f(*args, **kwargs)
     except BaseException:
-        put_back(journal[before:])
+        try:
+            put_back(journal[before:])
+        except KeyboardInterrupt:  # at the very moment
+            put_back(journal[before:])
+            raise
         raise
 
 

@@ -793,12 +793,13 @@ class Recording:
             hosts, drawn_from = self.drawn.pop()
         except IndexError:
             hosts, drawn_from = self.hosts, states_of(self.generators)
-        result = FAILED
         try:
             result = self._results(run, leaves, hosts, drawn_from)
-        finally:
             if result is FAILED:
                 put_back(drawn_from)
+        except BaseException:
+            put_back(drawn_from)
+            raise
         return result
 
     def _results(self, run: Callable[..., Any], leaves: list[Any], hosts: Any, drawn_from: list[Any]) -> Any:
