@@ -99,6 +99,8 @@ def backward(output: Node, seed: Any = None, *, retain: str = "all") -> None:
         if again:
             with np.errstate(all="ignore"):
                 table.update([(node, node._grad + table[node]) for node in again])  # what can fail, before any change
+        if modes.current is not None and modes.current.journal is not None:
+            modes.current.journal.extend([(node, "_grad", node._grad) for node in table if node.op is None])
         for node, g in table.items():
             node._grad = g
 

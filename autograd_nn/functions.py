@@ -208,15 +208,20 @@ def dropout(x: Any, p: float, rng: int | np.random.Generator) -> Any:
     if p == 0.0:
         return x
     wanted = shape(x)  # (a compiled function keeps what draws, and is not to keep x)
-    kept = drawn(lambda: np.random.default_rng(rng).random(wanted)) >= p
+    kept = drawn(rng, lambda generator: generator.random(wanted)) >= p
     kind = dtype(x) if dtype(x).kind in "fc" else np.dtype(float)
     return mul(x, (kept / (1.0 - p)).astype(kind))
 
 
-def drawn(draw: Callable[[], np.ndarray]) -> Any:
-    """Return random numbers; a function that is being recorded draws afresh whenever it is called."""
-    recorder = None if modes.current is None else modes.current.recorder
-    return draw() if recorder is None else recorder.host(draw)
+def drawn(rng: int | np.random.Generator, draw: Callable[[np.random.Generator], np.ndarray]) -> Any:
+    """Return what is drawn from a generator; a function that is being recorded draws afresh whenever it is called."""
+    current, generator = modes.current, np.random.default_rng(rng)
+    if current is not None:
+        if current.recorder is not None:
+            return current.recorder.host(lambda: draw(np.random.default_rng(rng)), generator=generator.bit_generator)
+        if current.journal is not None:
+            current.journal.append((generator.bit_generator, "state", generator.bit_generator.state))
+    return draw(generator)
 
 
 # activations made of others

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import ContextDecorator, contextmanager
+from itertools import chain, repeat, starmap
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -233,9 +235,12 @@ class Node:
     def assign(self, array: Any) -> None:
         """Replace a leaf's data by an array that the leaf may keep: no copy, no check. For optimizers."""
         mode = modes.current
-        if mode is not None and mode.recorder is not None:
-            mode.recorder.assign(self, array)
-            return
+        if mode is not None:
+            if mode.recorder is not None:
+                mode.recorder.assign(self, array)
+                return
+            if mode.journal is not None:
+                mode.journal.append((self, "_data", self._data))
         # First the data, then the serial: a reader in between errs towards "stale", never towards silence.
         self._data = array
         self.serial = next(clock)
@@ -261,9 +266,12 @@ class Node:
     @grad.setter
     def grad(self, new: Any) -> None:
         mode = modes.current
-        if mode is not None and mode.recorder is not None:
-            mode.recorder.set_grad(self, new)
-            return
+        if mode is not None:
+            if mode.recorder is not None:
+                mode.recorder.set_grad(self, new)
+                return
+            if mode.journal is not None:
+                mode.journal.append((self, "_grad", self._grad))
         if new is None or new is self._grad:
             self._grad = new
             return
@@ -370,6 +378,7 @@ class Mode(NamedTuple):
     inside: bool = False  # is a module being called?
     again: bool = False  # will what is computed be computed again, for its derivative? See checkpoint and scan
     recorder: Any = None  # takes over what ops, assignments and backward passes do: see compiler.recorder
+    journal: list[tuple[Any, str, Any]] | None = None  # (object, attribute, what it was): see all_or_nothing
 
 
 USUAL = Mode()
@@ -401,6 +410,32 @@ class mode(ContextDecorator):  # noqa: N801  (used as a function)
 
     def __exit__(self, *error: object) -> None:
         modes.current = self._before.pop()
+
+
+def all_or_nothing(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return `f` of the arguments; if it raises, leaves, gradients, optimizers and generators are as they were before.
+
+    They write down in the mode's journal what they were whenever they change.
+    """
+    outer = modes.current
+    journal = [] if outer is None or outer.journal is None else outer.journal
+    before = len(journal)
+    try:
+        with mode(journal=journal):
+            return f(*args, **kwargs)
+    except BaseException:
+        try:
+            put_back(journal[before:])
+        except KeyboardInterrupt:  # at the very moment
+            put_back(journal[before:])
+            raise
+        raise
+
+
+def put_back(journal: list[tuple[Any, str, Any]]) -> None:
+    """Give attributes the values that a journal tells, its first entries last; no signal is looked at in between."""
+    leaves = [x for x, name, _ in journal if name == "_data"]  # what was computed from them since is stale
+    deque(chain(starmap(setattr, reversed(journal)), map(setattr, leaves, repeat("serial"), clock)), 0)
 
 
 def no_grad() -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import ops as _ops
-from .graph import Node, describe, shape
+from .graph import Node, describe, modes, shape
 from .op import OPS, Op
 
 __all__ = ["FUNCTIONS", "adapt", "apply", "find", "holds_node", "implements", "refusal", "refuse_in_place", "supported"]
@@ -238,10 +238,10 @@ def plain(called: str, name: str, value: Any) -> Any:
     if value is None or type(value) in PLAIN:
         return value
     if isinstance(value, Node):
-        raise TypeError(
-            f"{called}: {name} is no array argument: wanted a plain number or tuple, got {describe(value)}; "
-            f"write {name}=….item()."
-        )
+        wrong = f"{called}: {name} is no array argument: wanted a plain number or tuple, got {describe(value)}; "
+        if modes.current is not None and modes.current.recorder is not None:
+            raise TypeError(f"{wrong}it is fixed when a function is compiled: compile(f, static=('{name}',)).")
+        raise TypeError(f"{wrong}write {name}=….item().")
     if name == "dtype":
         return np.dtype(value).name
     if isinstance(value, (np.ndarray, np.generic)):

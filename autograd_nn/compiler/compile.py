@@ -16,13 +16,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import starmap
 from operator import call
+from types import MethodType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import nested
 from ..closure import FunctionOp
-from ..graph import Graph, Node, clock, mode, modes
+from ..graph import Graph, Node, all_or_nothing, clock, mode, modes, put_back
 from ..op import UNMASK
 from ..value import Value
 from .crew import as_a_whole
@@ -32,8 +33,8 @@ from .native_plan import NativePlan, fits_native
 from .numpy_plan import NumpyPlan
 from .passes import simplify
 from .program import Instruction, Program
-from .quick import FAILED, MISS, Names, quick_call
-from .recorder import Recorded, RecordedArray, Recorder
+from .quick import FAILED, MISS, Names, quick_call, states_of
+from .recorder import Recorded, RecordedArray, Recorder, attention
 from .tape import TapePlan, fits_tape
 from .xla_plan import XlaPlan
 
@@ -172,12 +173,14 @@ class Compiled:
                         return recording.fall_back(self.function, args, kwargs) if result is FAILED else result
         current = modes.current
         if current is not None and (
-            current.trace or current.again or current.observer is not None or current.recorder is not None
+            current.trace or current.again or not (current.observer is current.recorder is current.journal is None)
         ):
-            return self.function(*args, **kwargs)
+            if current.recorder is not None:
+                return self.function(*args, **kwargs)
+            return all_or_nothing(self.function, args, kwargs)
         leaves, key = self._signature(args, kwargs)
         if key is None:
-            return self.function(*args, **kwargs)
+            return all_or_nothing(self.function, args, kwargs)
         found = None
         for recording in self._recordings.get(key, ()):
             if recording.fits(leaves):
@@ -197,7 +200,26 @@ class Compiled:
         return result
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        if instance is None:
+            return self
+        try:
+            kept = vars(instance)
+        except TypeError:  # it has slots
+            return functools.partial(self, instance)
+        methods = kept.get("_compiled_methods")
+        if methods is None or methods.owner is not instance:  # (a copy begins with those of the original)
+            methods = kept["_compiled_methods"] = Methods(instance)
+        if self not in methods:
+            made = Compiled(
+                MethodType(self.function, instance),
+                static=[name for name in self.static if name not in self._parameters[:1]],
+                backend=self.backend,
+                accepts=self.accepts,
+                threads=self.threads,
+                mesh=self.mesh,
+            )
+            return methods.setdefault(self, made)
+        return methods[self]
 
     def _signature(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Any]:
         """Return the arguments' leaves, and what a recording depends on; None if they are to be called as they are."""
@@ -322,13 +344,15 @@ class Compiled:
             if key is None:
                 raise ValueError(f"{self.__name__}: there is no plan for Values that were computed from others.")
             found = next((r for r in self._recordings.get(key, ()) if r.fits(leaves)), None)
-            self._last = self._use(found, key) or self._record(args, kwargs, leaves, key)
+            if self._use(found, key) is None:
+                self._last = self._record(args, kwargs, leaves, key)
+                self._last.undraw()
         return self._latest().plan
 
     def profile(self, *args: Any, repeat: int = 20, **kwargs: Any) -> str:
         """Return a table of the plan's lines, the slowest first: time, share, bytes written, line, op.
 
-        Nothing is assigned: parameters stay as they are.
+        Nothing is assigned: parameters stay as they are, and so do generators of random numbers.
         """
         self.plan(*args, **kwargs)
         leaves, _ = self._signature(args, kwargs)
@@ -338,9 +362,11 @@ class Compiled:
         """Record the function for some arguments, and return the graph, with gradients and what is assigned."""
         self._drawing = True
         try:
-            found: Any = Recording(self, args, kwargs).graph
+            made = Recording(self, args, kwargs)
         finally:
             self._drawing = False
+        made.undraw()
+        found: Any = made.graph
         return found
 
     def draw(self, *args: Any, **options: Any) -> Any:
@@ -350,7 +376,7 @@ class Compiled:
             *args: those of the function.
             **options: see `autograd_nn.draw`.
 
-        Numbers that are drawn at random are other ones than in a call, and nothing is assigned.
+        Nothing is assigned, and generators of random numbers stay where they are.
         """
         self.plan(*args)
         leaves, _ = self._signature(args, {})
@@ -368,6 +394,17 @@ class Compiled:
 
     def __repr__(self) -> str:
         return f"compile({self.__name__}, backend={self.backend!r})"
+
+
+class Methods(dict[Compiled, Compiled]):
+    """The compiled methods of an object, which keeps them itself: they live as long as it does. A copy has none."""
+
+    def __init__(self, owner: Any = None) -> None:
+        super().__init__()
+        self.owner = owner
+
+    def __reduce__(self) -> Any:
+        return Methods, ()
 
 
 BACKENDS = ("auto", "numpy", "native", "tape", "xla")
@@ -605,11 +642,16 @@ class Recording:
 
     @without_collector()
     def __init__(self, compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        program = self._record(compiled, args, kwargs)
-        self.plan = plan_of(program, compiled.backend, compiled.threads or 1)
-        self.limited = blas_limits(program, compiled.threads, self.plan.name == "native")
-        if isinstance(self.plan, XlaPlan):
-            self.states = self.plan.settle(self.states, compiled.mesh)
+        recorder = Recorder()
+        try:
+            program = self._record(recorder, compiled, args, kwargs)
+            self.plan = plan_of(program, compiled.backend, compiled.threads or 1)
+            self.limited = blas_limits(program, compiled.threads, self.plan.name == "native")
+            if isinstance(self.plan, XlaPlan):
+                self.states = self.plan.settle(self.states, compiled.mesh)
+        except BaseException:
+            put_back(recorder.journal)
+            raise
         self.looks = [s.look if isinstance(s, DeviceState) else s.read for s in self.states]
         self.kinds = kinds_of([look() for look in self.looks])
         self.fallbacks = 0
@@ -623,15 +665,12 @@ class Recording:
         self.names = compiled._names
         self.key: Any = None
 
-    def _record(self, compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
+    def _record(self, recorder: Recorder, compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
         """Run the function, take note of what it depends on, and return what it computes."""
         leaves, structure = compiled._flatten(args, kwargs)
-        recorder = Recorder()
-        for x in (getattr(compiled.function, "__self__", None), *(y.value for y in leaves if isinstance(y, Fixed))):
-            if hasattr(x, "training") and hasattr(x, "modules"):  # a module whose method is compiled
-                recorder.enter(x)
         given = [stand_in(x, recorder) for x in leaves]
-        with mode(recorder=recorder, observer=None, trace=0, since=0), np.errstate(all="ignore"):  # as in later calls
+        as_in_later_calls = mode(recorder=recorder, observer=None, trace=0, since=0)
+        with attention, as_in_later_calls, np.errstate(all="ignore"):
             new_args, new_kwargs = nested.unflatten(structure, given)
             result = compiled.function(*new_args, **new_kwargs)
             results, self.structure = nested.flatten(result, none_is_leaf=True)
@@ -674,12 +713,15 @@ class Recording:
         first = dict(zip(program.outputs[::-1], computed[::-1], strict=True))
         outputs = zip(program.outputs, computed, strict=True)
         self.copied = [k for k, (v, node) in enumerate(outputs) if first[v] is not node and not v.python]
-        needed = [v is not None or not host.pure for v, host in zip(program.used_hosts(), recorder.hosts, strict=True)]
+        used = zip(program.used_hosts(), recorder.hosts, strict=True)
+        needed = [v is not None or host.generator is not None for v, host in used]  # a generator moves on, at any rate
         program.hosts = [v for v, need in zip(program.hosts, needed, strict=True) if need]
         hosts = [host for host, need in zip(recorder.hosts, needed, strict=True) if need]
         self.hosts = [host.compute for host in hosts]
+        self.generators = list({id(g): g for host in hosts if (g := host.generator) is not None}.values())
         # What was drawn while recording belongs to the first call: generators have moved on.
-        self.drawn = [[Drawn(host.node._data) if not host.pure else host.compute for host in hosts]]
+        drawn = [host.compute if host.generator is None else Drawn(host.node._data) for host in hosts]
+        self.drawn = [(drawn, recorder.journal)]
         self.values = any(isinstance(leaves[i], Node) for i in self.positions)
         self.writes = bool(program.writes or self.commits or self.zeroed)
         self.single = len(results) == 1 and result is results[0] or (len(results) == 1 and isinstance(result, Node))
@@ -692,6 +734,12 @@ class Recording:
         self.quick = quick_call(self, self.names, leaves, ENDED, ANCHOR, writing)
         if self.quick is None:
             self.quickens = 0
+
+    def undraw(self) -> None:
+        """Put generators back: this was recorded to be looked at, and the first call will draw by itself."""
+        for _, drawn_from in self.drawn:
+            put_back(drawn_from)
+        self.drawn.clear()
 
     def fits(self, leaves: list[Any]) -> bool:
         """Is everything that was looked at while recording still the same?"""
@@ -728,15 +776,20 @@ class Recording:
         self.failure = f"{type(error).__name__}: {error}"
 
     def fall_back(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """Call the function itself, after the plan failed; it explains why, if it fails, too."""
+        """Call the function itself, after the plan failed; if it fails, too, it explains why, and changes nothing."""
         self.fallbacks += 1
+        with writing if self.writes else contextlib.nullcontext():
+            return all_or_nothing(self._called, (function, *args), kwargs)
+
+    def _called(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Call the function itself, and tell the first time, if it has an answer where the plan had none."""
         result = function(*args, **kwargs)
         if self.failure and self.fallbacks == 1:
             warnings.warn(
                 f"the {self.plan.name} plan of {getattr(function, '__name__', 'a function')} failed, and the function "
                 f"itself was called: {self.failure}",
                 CompileWarning,
-                stacklevel=3,
+                stacklevel=5,
             )
         return result
 
@@ -752,6 +805,20 @@ class Recording:
             free[0] = run
 
     def _run_now(self, run: Callable[..., Any], leaves: list[Any]) -> Any:
+        try:
+            hosts, drawn_from = self.drawn.pop()
+        except IndexError:
+            hosts, drawn_from = self.hosts, states_of(self.generators)
+        try:
+            result = self._results(run, leaves, hosts, drawn_from)
+            if result is FAILED:
+                put_back(drawn_from)
+        except BaseException:
+            put_back(drawn_from)
+            raise
+        return result
+
+    def _results(self, run: Callable[..., Any], leaves: list[Any], hosts: Any, drawn_from: list[Any]) -> Any:
         passed = leaves
         if self.values:
             leaves = [x._data if isinstance(x, Node) else x for x in leaves]
@@ -764,10 +831,6 @@ class Recording:
             reads = [np.require(x, requirements=["C", "A"]) if type(x) is np.ndarray else x for x in states]
         try:
             with np.errstate(all="ignore"):
-                try:
-                    hosts = self.drawn.pop()
-                except IndexError:
-                    hosts = self.hosts
                 given = [leaves[i] for i in self.positions]
                 results, assigned, checked, *direct = run(given, reads, [compute() for compute in hosts])
         except MeshError:  # the other processes would wait for this one
@@ -778,7 +841,7 @@ class Recording:
         if not all(checked):
             return FAILED
         if self.writes and (self.accepts is None or self.accepts(results)):
-            self._commit(states, references, assigned, direct)
+            self._commit(states, references, assigned, direct, drawn_from)
         if self.copied:
             results = [x.copy() if k in self.copied else x for k, x in enumerate(results)]
         gave = iter([give(x, how) for x, how in zip(results, self.outputs, strict=True)])
@@ -787,8 +850,10 @@ class Recording:
             [next(gave) if c is COMPUTED else constant(c, passed) for c in self.constants],
         )
 
-    def _commit(self, states: list[Any], references: Sequence[int], assigned: Any, direct: list[Any]) -> None:
-        """Assign everything at once: no signal is looked at before all is done."""
+    def _commit(
+        self, states: list[Any], references: Sequence[int], assigned: Any, direct: list[Any], drawn_from: list[Any]
+    ) -> None:
+        """Assign everything at once: no signal is looked at before all is done, and then nothing is put back."""
         calls: list[tuple[Any, ...]] = []
         if direct and self.plan.direct:
             function, before, after = direct
@@ -816,6 +881,7 @@ class Recording:
                 calls.append((setattr, state.leaf, "serial", next(clock)))
         calls += [(setattr, leaf, "_grad", None) for leaf in self.zeroed]
         calls += [commit() for commit in self.commits]
+        calls.append((drawn_from.clear,))
         if self.plan.shares:
             as_a_whole(functools.partial(in_turn, calls))
         else:
@@ -829,7 +895,9 @@ class Recording:
     def profile(self, leaves: list[Any], repeat: int) -> str:
         """Return a table of the plan's lines and their times."""
         leaves = [x._data if isinstance(x, Node) else x for x in leaves]
+        drawn_from = states_of(self.generators)
         given = [leaves[i] for i in self.positions], [s.read() for s in self.states], [h() for h in self.hosts]
+        put_back(drawn_from)
         return self.plan.profile(*given, repeat=repeat)
 
     def computed(self, leaves: list[Any]) -> Graph:
@@ -837,6 +905,7 @@ class Recording:
         program, fused = self.plan.program, self.plan.fused()
         leaves = [x._data if isinstance(x, Node) else x for x in leaves]
         nodes: dict[Any, Any] = {}
+        drawn_from = states_of(self.generators)
         for variables, read in (
             (program.arguments, lambda k: leaves[self.positions[k]]),
             (program.states, lambda k: self.states[k].read()),
@@ -845,6 +914,7 @@ class Recording:
             for k, v in enumerate(variables):
                 if v is not None:
                     nodes[v] = Value.leaf(read(k), name=v.name)
+        put_back(drawn_from)
         with np.errstate(all="ignore"):
             for instruction in program.instructions:
                 for v in instruction.args:

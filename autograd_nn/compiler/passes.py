@@ -15,6 +15,7 @@ SAME = frozenset(("alias", "positive"))
 """Ops that give their operand."""
 IF_ALIKE = frozenset(("cast", "copy", "sum_to", "broadcast_to", "reshape"))
 """Ops that give their operand if it has the shape and dtype of the result."""
+PACKAGE = __name__.partition(".")[0] + "."
 INVERSE = {"negative": "negative", "conj": "conj", "matrix_transpose": "matrix_transpose"}
 """Ops that undo each other."""
 
@@ -41,12 +42,18 @@ def prune(program: Program) -> None:
     program.instructions = kept[::-1]
 
 
+def is_ours(instruction: Instruction) -> bool:
+    """Is it an op of the library, which gives the same for the same operands? Those of others may draw, or print."""
+    return instruction.op.module.startswith(PACKAGE)
+
+
 def fold_constants(program: Program) -> None:
     """Compute now what depends on constants alone."""
     left = []
     for instruction in program.instructions:
         out = instruction.out
-        if instruction.args and all(v.kind == "constant" for v in instruction.args) and out.shape is not None:
+        known = instruction.args and all(v.kind == "constant" for v in instruction.args)
+        if known and out.shape is not None and is_ours(instruction):
             with np.errstate(all="ignore"):
                 out.data = instruction.op.compute(*[v.data for v in instruction.args], **instruction.attrs)
             out.kind = "constant"
@@ -64,7 +71,7 @@ def merge_duplicates(program: Program) -> None:
         if same:
             instruction.args = tuple([same.get(v, v) for v in instruction.args])
         key = (instruction.op, instruction.args, settings(instruction))
-        if key in found:
+        if key in found and is_ours(instruction):
             same[instruction.out] = found[key]
         else:
             found[key] = instruction.out

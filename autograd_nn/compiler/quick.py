@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .. import nested
-from ..graph import NO_ATTRS, clock, modes
+from ..graph import NO_ATTRS, clock, modes, put_back
 from ..value import Value
 
 __all__ = ["FAILED", "MISS", "Names", "quick_call"]
@@ -37,6 +37,7 @@ PLAIN: dict[str, Any] = {
     "errstate": np.errstate,
     "modes": modes,
     "clock": clock,
+    "put_back": put_back,
     "FAILED": FAILED,
     "MISS": MISS,
     "LOST": (ValueError, KeyError, AttributeError, IndexError),
@@ -85,6 +86,11 @@ class Names:
             self.bound[name] = thing
             self._names[id(thing)] = name
         return self._names[id(thing)]
+
+
+def states_of(generators: Sequence[Any]) -> list[tuple[Any, str, Any]]:
+    """Return what puts bit generators back to where they are now, as a journal."""
+    return [(g, "state", g.state) for g in generators]
 
 
 def ended(x: Any, op: Any, parents: tuple[Any, ...], requires_grad: bool) -> Value:
@@ -160,19 +166,25 @@ def quick_call(
     given = "".join(f"a{i}, " for i in recording.positions)
     hosts = "".join(f"{names(compute, 'host')}(), " for compute in recording.hosts)
     reads = "".join(f"s{i}, " for i in range(len(states)))
-    body += [
-        "free[0] = None",  # a call from inside this one finds it out
+    draws = bool(recording.generators)
+    undone = ["    put_back(drawn_from)"] if draws else []
+    running = [
         "try:",
         f"    results, assigned, checked, *direct = run(({given}), ({reads}), ({hosts}))",
         "except Exception as error:",
         f"    {failed}(error)",
+        *undone,
         "    free[0] = run",
         "    return FAILED",
-        *(["if not all(checked):", "    free[0] = run", "    return FAILED"] if plan.program.checks else []),
     ]
+    if plan.program.checks:
+        running += ["if not all(checked):", *undone, "    free[0] = run", "    return FAILED"]
     if writes:
-        body += commit_lines(recording, names, states)
-    body.append("free[0] = run")
+        running += commit_lines(recording, names, states)
+    if draws:
+        before = f"drawn_from = {names(states_of, 'states_of')}({names(recording.generators, 'generators')})"
+        running = [before, "try:", *(f"    {line}" for line in running), "except BaseException:", *undone, "    raise"]
+    body += ["free[0] = None", *running, "free[0] = run"]  # a call from inside this one finds None
     outputs = [
         output(f"results[{k}]{'.copy()' if k in recording.copied else ''}", how, v)
         for k, (how, v) in enumerate(zip(recording.outputs, plan.program.outputs, strict=True))
@@ -217,6 +229,8 @@ def commit_lines(recording: Any, names: Names, states: Sequence[Any]) -> list[st
         else:
             calls.append(f"(setitem, s{i}, ..., assigned[{k}][2])")
     calls += [f"{names(commit, 'commit')}()" for commit in recording.commits]
+    if recording.generators:
+        calls.append("(drawn_from.clear,)")  # from now on nothing is put back
     leaves = [recording.states[i].leaf for i in recording.written if recording.states[i].leaf is not None]
     lines = [
         f"deque(chain(starmap(call, ({''.join(c + ', ' for c in calls)})), "

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import copy
 import operator
+import sys
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -52,12 +54,16 @@ def refuse(node: Node, what: str, instead: str) -> Any:
     Raises:
         TypeError: always, with the line and what to write.
     """
-    line = users_line()
-    where = f"\n  {line[0]}, line {line[1]}: {line[2]}" if line else ""
     raise TypeError(
         f"compile: {what} of {describe(node)} is not known while the function is recorded, since it changes from "
-        f"call to call.{where}\n  {instead}"
+        f"call to call.{place()}\n  {instead}"
     )
+
+
+def place() -> str:
+    """Return the line of the user's code that is under way, for an error."""
+    line = users_line()
+    return f"\n  {line[0]}, line {line[1]}: {line[2]}" if line else ""
 
 
 class Recorded(Value):
@@ -134,6 +140,16 @@ class Recorded(Value):
         return f"{type(self).__name__}(shape={self.shape}, dtype={self.dtype})"
 
 
+def in_place(apply: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return the method of an operator such as ``+=``: arrays are written to, numbers are not."""
+
+    def method(self: Any, other: Any) -> Any:
+        new = apply(self, other)
+        return recorder_of(self).write(self, new) if type(self._data) is np.ndarray else new
+
+    return method
+
+
 class RecordedArray(Recorded):
     """The same for what would be an array, or a plain number, if the function were not compiled."""
 
@@ -144,6 +160,13 @@ class RecordedArray(Recorded):
     def copy(self, order: Any = "C") -> Any:
         """Return the same: nothing is written into it."""
         return self.data
+
+    __iadd__, __isub__, __imul__, __imatmul__ = map(
+        in_place, (operator.add, operator.sub, operator.mul, operator.matmul)
+    )
+    __itruediv__, __ifloordiv__, __imod__ = map(in_place, (operator.truediv, operator.floordiv, operator.mod))
+    __ipow__, __ilshift__, __irshift__ = map(in_place, (operator.pow, operator.lshift, operator.rshift))
+    __iand__, __ior__, __ixor__ = map(in_place, (operator.and_, operator.or_, operator.xor))
 
     def __mul__(self, other: Any) -> Any:
         self._refuse_repetition(other)
@@ -215,11 +238,11 @@ class Host:
     Attributes:
         node: what stands for it in the recording.
         compute: returns it.
-        pure: need it not be computed if nothing depends on it? A generator would have moved on.
+        generator: that it is drawn from, and that moves on with each call; None: nothing is drawn.
     """
 
-    def __init__(self, node: Node, compute: Callable[[], Any], pure: bool) -> None:
-        self.node, self.compute, self.pure = node, compute, pure
+    def __init__(self, node: Node, compute: Callable[[], Any], generator: Any) -> None:
+        self.node, self.compute, self.generator = node, compute, generator
 
 
 class Recorder:
@@ -233,9 +256,11 @@ class Recorder:
         guards: what was looked at while recording: pairs (look, what was seen). If it looks different, record again.
         commits: functions that return calls, as tuples, to be made after each call that went well.
         zeroed: leaves whose gradients were forgotten.
+        journal: the states of generators before something was drawn from them.
     """
 
     def __init__(self) -> None:
+        self.journal: list[tuple[Any, str, Any]] = []
         self.start = next(clock)
         self.states: dict[Node, State] = {}
         self.assigned: dict[State, Node] = {}
@@ -251,6 +276,7 @@ class Recorder:
         self._versions: dict[Node, Node] = {}  # what a leaf that was assigned to is now
         self._leaves: dict[Node, Node] = {}  # and back
         self._grads: dict[Node, Node] = {}
+        self._gradients: dict[Node, Node] = {}  # arrays that were looked at as `.grad`, and whose they are
         self._unzeroed: dict[Node, None] = {}  # leaves that are taken to have no gradient before the call
         self._entries: dict[Any, State] = {}
         self._steps: dict[Any, int] = {}
@@ -381,11 +407,13 @@ class Recorder:
             self._entries[key] = self.states[node] = made
         return self._entries[key]
 
-    def host(self, compute: Callable[[], Any], *, pure: bool = False) -> Node:
-        """Return a node for what Python computes anew at each call."""
+    def host(self, compute: Callable[[], Any], *, generator: Any = None) -> Node:
+        """Return a node for what Python computes anew at each call, drawing from a bit generator or not."""
+        if generator is not None:
+            self.journal.append((generator, "state", generator.state))
         with mode(recorder=None):
             node = RecordedArray.leaf(compute())
-        self.hosts.append(Host(node, compute, pure))
+        self.hosts.append(Host(node, compute, generator))
         return node
 
     def require(self, test: Callable[[Any], Any], x: Node) -> bool:
@@ -397,7 +425,7 @@ class Recorder:
         return holds
 
     def enter(self, module: Any) -> None:
-        """Take note of a module that is called: its mode and its generator are part of what is recorded."""
+        """Take note of a module that is looked at: its mode and its settings are part of what is recorded."""
         self.modules[id(module)] = module
 
     # leaves
@@ -459,6 +487,26 @@ class Recorder:
         self._versions[leaf] = version
         self._leaves[version] = leaf
 
+    def write(self, array: Node, new: Any) -> Node:
+        """Let an array be another one from now on, for everybody who has it: it was written to, as by ``a += b``.
+
+        Raises:
+            TypeError, ValueError: if others would see it in their arrays, or if it does not fit.
+        """
+        memory = array._data if array._data.base is None else array._data.base
+        if array.op is not alias and sys.getrefcount(memory) > 3:
+            raise TypeError(
+                f"compile: an operator such as += would write into {describe(array)}, which is an argument, a view of "
+                f"another array, or has views: they would change in the function, and not when it is compiled.{place()}"
+                "\n  Write a = a + b."
+            )
+        if shape(new) != array.shape:
+            raise ValueError(f"+= or the like wanted a result of shape {array.shape}, got {shape(new)}.")
+        self._versions[array] = self.converted(new, array)
+        if array in self._gradients:
+            self.set_grad(self._gradients[array], self._versions[array])
+        return array
+
     def converted(self, new: Any, like: Node) -> Node:
         """Return a new value as a node of the dtype of the old one."""
         node = new if isinstance(new, Node) else RecordedArray.leaf(constant_data(alias, new))
@@ -506,7 +554,11 @@ class Recorder:
                     "Call zero_grad() inside the compiled function, before backward()."
                 )
             self._unzeroed[leaf] = None
-        return self.data(self._grads[node]) if node in self._grads else None
+        if node not in self._grads:
+            return None
+        found = self.data(self._grads[node])
+        self._gradients[found] = node
+        return found
 
     def set_grad(self, node: Node, new: Any) -> None:
         """Assign a gradient; None forgets it."""
@@ -539,23 +591,71 @@ class Recorder:
         """Record again when something that Python sees changes."""
         self.guards.append((look, look()))
 
+    def watch_settings(self, objects: Iterable[Any], apart: Sequence[str] = ()) -> None:
+        """Record again when something changes that objects hold, apart from attributes of some names."""
+        self.watch(Settings(objects, apart))
+
     def watch_attribute(self, objects: Sequence[Any], name: str) -> None:
         """Record again when an attribute of one of the objects changes."""
         self.watch(Attributes(objects, name))
 
     def finish(self) -> None:
         """Watch what the recording took for granted."""
-        every = {id(part): part for module in self.modules.values() for part in module.modules()}
+        every = {id(part): part for module in list(self.modules.values()) for part in module.modules()}
         if every:
-            self.watch(Settings(list(every.values())))
+            self.watch_settings(every.values())
         leaves = [state.leaf for state in self.states.values() if state.leaf is not None]
         self.watch_attribute(leaves, "requires_grad")
         self.watch_attribute([leaf for leaf in leaves if leaf.requires_grad], "hooks")
         self.watch_attribute(list(self._unzeroed), "_grad")
 
 
+class Attention:
+    """Tells recorders which modules they look at: as long as it lasts, reading an attribute of one enters it.
+
+    At other times nothing stands between a module and its attributes.
+    """
+
+    def __init__(self) -> None:
+        self._classes: list[type] = []
+        self._lock, self._recordings = threading.Lock(), 0
+
+    def on(self, cls: type) -> None:
+        """Pay attention to the objects of a class."""
+        self._classes.append(cls)
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._recordings += 1
+            if self._recordings == 1:
+                for cls in self._classes:
+                    cls.__getattribute__ = telling(cls)  # type: ignore[method-assign,assignment]
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._recordings -= 1
+            if not self._recordings:
+                for cls in self._classes:
+                    del cls.__getattribute__
+
+
+def telling(cls: type) -> Callable[[Any, str], Any]:
+    """Return a `__getattribute__` that enters the object if a function is being recorded in this thread."""
+
+    def read(self: Any, name: str) -> Any:
+        current = modes.current
+        if current is not None and current.recorder is not None and name != "__class__":
+            current.recorder.enter(self)
+        return super(cls, self).__getattribute__(name)  # type: ignore[misc]
+
+    return read
+
+
+attention = Attention()
+
+
 class Attributes:
-    """Looks at an attribute of objects.
+    """Looks at an attribute of objects: is it what it is now?
 
     Args:
         objects: which have it.
@@ -564,37 +664,41 @@ class Attributes:
 
     def __init__(self, objects: Sequence[Any], name: str) -> None:
         self.objects, self.name = objects, name
+        self._seen = [getattr(x, name) for x in objects]
 
-    def __call__(self) -> list[Any]:
-        """Return what it is now: plain settings themselves, of other objects which they are."""
-        found = [getattr(x, self.name) for x in self.objects]
-        return [x if type(x) in PLAIN else id(x) for x in found]
+    def __call__(self) -> bool:
+        """Return whether it is: plain settings are told by their value, other objects by which they are."""
+        return all(map(same, [getattr(x, self.name) for x in self.objects], self._seen))
 
     def conditions(self, name_of: Callable[[Any, str], str]) -> list[str]:
         """Return expressions that are true while each is the object that it is now."""
         return [f"{name_of(x, 'looked')}.{self.name} is {name_of(getattr(x, self.name), 'seen')}" for x in self.objects]
 
 
-PLAIN = (bool, int, float, str, tuple, type(None))
-
-
 class Settings:
-    """Looks at what modules hold: are modes, settings, generators, parameters and parts the same objects?
+    """Looks at what modules or optimizers hold: are modes, settings, generators, parameters and parts the same objects?
 
     Args:
-        modules: those that were called.
+        objects: those that were looked at.
+        apart: names of attributes that are no settings.
     """
 
-    def __init__(self, modules: list[Any]) -> None:
-        self._modules, self._training = modules, [m.training for m in modules]
-        self._held = []
+    def __init__(self, objects: Iterable[Any], apart: Sequence[str] = ()) -> None:
+        self._apart, self._held = apart, []
         self._parts: dict[int, tuple[Any, Any]] = {}  # lists and dicts inside, and what is in them
-        for m in modules:
-            names = public(m)
-            if names:
-                get = operator.itemgetter(*names) if len(names) > 1 else lambda kept, name=names[0]: (kept[name],)
-                self._held.append((m, names, get, get(vars(m))))
-                self._look_into([vars(m)[name] for name in names])
+        for x in objects:
+            names, defaults = self._names(x), defaults_of(x)
+            seen = [vars(x)[name] for name in names]
+            self._held.append((x, names, seen, defaults, [getattr(x, name) for name in defaults]))
+            self._look_into([part for name, part in zip(names, seen, strict=True) if not name.startswith("_")])
+
+    def _names(self, x: Any) -> list[str]:
+        """Return the names of an object's settings: what it keeps to itself counts if it is a number or a text."""
+        return [
+            name
+            for name, part in vars(x).items()
+            if name not in OWN and name not in self._apart and (not name.startswith("_") or isinstance(part, PLAIN))
+        ]
 
     def _look_into(self, found: Iterable[Any]) -> None:
         """Take note of lists and dicts, and of those inside them."""
@@ -605,13 +709,10 @@ class Settings:
 
     def __call__(self) -> bool:
         """Return whether they are."""
-        if [m.training for m in self._modules] != self._training:
-            return False
-        for m, names, get, seen in self._held:
-            if public(m) != names:
+        for x, names, seen, defaults, known in self._held:
+            if self._names(x) != names or not all(map(same, [vars(x)[name] for name in names], seen)):
                 return False
-            now = get(vars(m))
-            if not all(map(operator.is_, now, seen)) and not all(map(same, now, seen)):
+            if not all(map(same, [getattr(x, name) for name in defaults], known)):
                 return False
         for x, seen in self._parts.values():
             listed = isinstance(x, list)
@@ -624,11 +725,11 @@ class Settings:
     def conditions(self, name_of: Callable[[Any, str], str]) -> list[str]:
         """Return expressions that are true while everything is the very object that it was; lists are as long."""
         found = []
-        for m, training in zip(self._modules, self._training, strict=True):
-            kept = name_of(vars(m), "settings")
-            found.append(f"{name_of(m, 'module')}.training is {training}")
-            found.append(f"len({kept}) == {len(vars(m))}")
-            found += [f"{kept}[{name!r}] is {name_of(vars(m)[name], 'seen')}" for name in public(m)]
+        for x, names, _, defaults, _ in self._held:
+            kept = name_of(vars(x), "settings")
+            found.append(f"len({kept}) == {len(vars(x))}")
+            found += [f"{kept}[{name!r}] is {name_of(vars(x)[name], 'seen')}" for name in names]
+            found += [f"{name_of(x, 'holder')}.{name} is {name_of(getattr(x, name), 'seen')}" for name in defaults]
         for x, seen in self._parts.values():
             parts, items = name_of(x, "parts"), enumerate(seen) if isinstance(x, list) else seen.items()
             found.append(f"len({parts}) == {len(seen)}")
@@ -636,11 +737,25 @@ class Settings:
         return found
 
 
-def public(module: Any) -> list[str]:
-    """Return the names of a module's attributes but for its mode and what is its own business."""
-    return [name for name in vars(module) if not name.startswith("_") and name != "training"]
+PLAIN = (bool, int, float, complex, str, np.generic)
+OWN = ("training", "_label", "_is_root", "_modes")
+"""Attributes of modules that are watched in another way, or are nobody's business."""
+
+
+def defaults_of(x: Any) -> list[str]:
+    """Return the names of settings that an object has from classes which are not the library's; and of its mode."""
+    package = __name__.partition(".")[0] + "."
+    classes = [c for c in type(x).__mro__ if not f"{c.__module__}.".startswith(package)]
+    names = {name for c in classes for name, part in vars(c).items() if isinstance(part, PLAIN)} - vars(x).keys()
+    return [*(["training"] if hasattr(x, "training") else []), *sorted(n for n in names if not n.startswith("__"))]
 
 
 def same(x: Any, y: Any) -> bool:
-    """Are two settings the same? Numbers and texts are told by their value, everything else by identity."""
-    return x is y or (type(x) is type(y) and type(x) in (bool, int, float, str) and x == y)
+    """Are two settings the same? Numbers, texts and tuples of them are told by what they are, all else by identity."""
+    if x is y:
+        return True
+    if type(x) is not type(y):
+        return False
+    if type(x) is tuple:
+        return len(x) == len(y) and all(map(same, x, y))
+    return isinstance(x, PLAIN) and repr(x) == repr(y)  # tells 0.0 from -0.0, and NaN from nothing

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..compiler.recorder import attention
 from ..graph import Graph, Mode, Node, describe, modes, nested_scope
 from ..ops.shape import cast
 from ..value import Value
@@ -69,15 +70,13 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return `forward` of the arguments; what it records has the module's scope."""
         outer = modes.current
-        if outer is not None and outer.recorder is not None:
-            outer.recorder.enter(self)
         if not self._is_root and (outer is None or not outer.inside):
             self.label()
         cached = self._modes  # one read: another thread may set it
         if cached is None or cached[0] is not outer:
             scope = nested_scope(outer, self._label or type(self).__name__.lower())
             cached = outer, (outer or Mode())._replace(scope=scope, inside=True)
-            if outer is None or (outer.observer is None and outer.recorder is None and not outer.trace):
+            if outer is None or (outer.observer is outer.recorder is outer.journal is None and not outer.trace):
                 self._modes = cached  # the others live for a while only
         modes.current = cached[1]
         try:
@@ -425,6 +424,8 @@ class Module:
             raise TypeError(f"{type(self).__name__} wanted an array of real numbers, got dtype {array.dtype}.")
         return array.astype(wanted)
 
+
+attention.on(Module)  # a compiled function depends on the modules that it looks at
 
 TWINS: dict[type[Module], Callable[[Any], Module]] = {}
 """How to make the scalar twin of a module, by its class; `autograd_nn.nn.scalar` enters them."""

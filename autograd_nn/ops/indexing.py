@@ -96,6 +96,8 @@ def bound(n: Any) -> int | None:
     try:
         return operator.index(n)
     except TypeError as error:
+        if isinstance(n, Node) and modes.current is not None and modes.current.recorder is not None:
+            raise  # it says what to write
         raise TypeError(f"a slice wanted integers as its ends and step, got {n!r}. Write x[int(i):int(j)].") from error
 
 

@@ -216,6 +216,9 @@ class Optimizer:
             self._record_step(recorder)
             return
         parameters, states, counts = self.parameters, self._states, self._counts
+        if modes.current is not None and modes.current.journal is not None:
+            was = {"_held": list(states), "_counts": list(counts), "steps": self.steps}
+            modes.current.journal.extend([(self, name, x) for name, x in was.items()])
         rates = self.learning_rates(self.steps + 1)
         grads, steps, before = [], [], []
         some = False
@@ -237,6 +240,8 @@ class Optimizer:
                 x = new[i]
                 if not (type(x) is type(data) is np.ndarray and x.dtype == data.dtype and x.shape == data.shape):
                     new[i] = fitted(x, data, self)
+                    if after[i]:
+                        after[i] = {name: as_before(y, before[i].get(name)) for name, y in after[i].items()}
         for i, g in enumerate(grads):
             if g is not None:
                 parameters[i].assign(new[i])
@@ -257,17 +262,17 @@ class Optimizer:
             now = self._learning_rate if own is None else own
             return now if isinstance(now, float) else self.learning_rates(self.steps + 1 + done)[i]
 
-        rates = [recorder.host(lambda i=i: rate(i), pure=True) for i in range(len(self.groups))]
+        rates = [recorder.host(lambda i=i: rate(i)) for i in range(len(self.groups))]
         ahead = {i: recorder.steps_of((id(self), i)) for i in moved}  # steps taken with it earlier in this function
         alike: dict[int, int] = {}  # numbers of steps, and a parameter of which they are read
         like = [alike.setdefault(self._counts[i] + ahead[i], i) for i in moved]
         pairs = [(i, j) for i, j in zip(moved, like, strict=True) if i != j]
         if pairs:
             recorder.watch(lambda: [self._counts[i] - self._counts[j] for i, j in pairs])
-        for name in ("clip_value", "clip_norm", "_weight_decay", *self.options):
-            recorder.watch_attribute([self], name)
-        recorder.watch_attribute(self.groups, "_weight_decay")
-        step_of = {j: recorder.host(lambda j=j: self._counts[j] + 1 + ahead[j], pure=True) for j in alike.values()}
+        if not done:
+            recorder.watch_settings([self], apart=("steps", "_learning_rate", "_away"))
+            recorder.watch_attribute(self.groups, "_weight_decay")
+        step_of = {j: recorder.host(lambda j=j: self._counts[j] + 1 + ahead[j]) for j in alike.values()}
         steps: list[Any] = [None] * len(params)
         grads: list[Any] = [None] * len(params)
         entries: list[dict[str, Any]] = [{} for _ in params]
@@ -744,6 +749,11 @@ def root(x: Any) -> Any:
         zero = x == 0.0
         return np.where(zero, 0.0, np.sqrt(np.where(zero, 1.0, x)))
     return np.sqrt(x)
+
+
+def as_before(new: Any, old: Any) -> Any:
+    """Return an entry of a state in its old dtype: an np.float64 among options makes double out of single."""
+    return new if not isinstance(old, np.ndarray) or dtype(new) == old.dtype else np.asarray(new, old.dtype)
 
 
 def fitted(new: Any, data: Any, optimizer: Optimizer) -> Any:

@@ -54,7 +54,8 @@ class CompiledStep:
         keep: Callable[[], None] | None = None,
         mesh: Mesh | None = None,
     ) -> None:
-        self._parameters = optimizer.parameters if gradients else ()
+        looked_at = dict.fromkeys([*optimizer.parameters, *objective.model.parameters()])  # some may not be trained
+        self._parameters = tuple(looked_at) if gradients else ()
 
         def step(x: Any, y: Any, weight: Any = None) -> Any:
             zero_grad()
@@ -68,7 +69,7 @@ class CompiledStep:
             if predictions:
                 found.append(prediction)
             if gradients:
-                found.append([p.grad for p in optimizer.parameters])
+                found.append([p.grad for p in self._parameters])
             return found if len(found) > 1 else loss
 
         def accepts(results: Any) -> bool:

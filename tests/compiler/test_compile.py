@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import functools
+import gc
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -13,6 +15,7 @@ import threading
 import time
 import tracemalloc
 import warnings
+import weakref
 from collections import deque
 from statistics import median
 from typing import NamedTuple
@@ -183,6 +186,72 @@ def test_equal_static_arguments_that_are_not_the_same():
     assert [g(np.ones(1, int), (n,)).dtype.kind for n in (1, 1.0, True)] == ["i", "f", "i"]
     h = compile(lambda x, by: x + by, static="by")
     assert np.isnan(h(1.0, np.nan)) and np.isnan(h(1.0, np.nan)) and len(h) == 1
+
+
+class Slope:
+    """Learns one number, in a compiled method."""
+
+    def __init__(self, k=1.0):
+        self.weight = Value(np.full(3, k))
+        self.optimizer = optim.Adam([self.weight], 0.1)
+
+    @compile
+    def step(self, x):
+        self.optimizer.zero_grad()
+        loss = ((x @ self.weight) ** 2).sum()
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+
+class Line(nn.Module, Slope):
+    def __init__(self, k=1.0):
+        Slope.__init__(self, k)
+
+
+class Slots:
+    __slots__ = ("k",)
+
+    @functools.partial(compile, static=("self", "n"))
+    def times(self, x, n):
+        return x * n * self.k
+
+
+@pytest.mark.parametrize("kind", [Slope, Line])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_object_with_compiled_methods_is_freed(kind, backend, monkeypatch):
+    monkeypatch.setattr(Slope.step, "backend", backend)
+    thing = kind()
+    losses = [thing.step(X).item() for _ in range(5)]
+    assert losses[0] == (X.sum(axis=1) ** 2).sum() and losses[4] < losses[0]
+    assert thing.step is thing.step and thing.step.plan().name == backend and len(thing.step) == 1
+    weak = weakref.ref(thing), weakref.ref(thing.weight)
+    del thing
+    gc.collect()
+    assert weak[0]() is weak[1]() is None
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_copies_of_an_object_have_compiled_methods_of_their_own(copied):
+    first = Slope(1.0)
+    first.step(X)
+    other = copied(first)
+    other.weight = Value(np.full(3, 5.0))
+    other.optimizer = optim.Adam([other.weight], 0.1)
+    before, mine = first.weight.data.copy(), first.step
+    assert other.step(X) == (25 * X.sum(axis=1) ** 2).sum()
+    assert np.array_equal(first.weight.data, before) and first.step is mine is not other.step
+
+
+class Open(Slots):
+    """The same with attributes of all names."""
+
+
+@pytest.mark.parametrize("kind", [Slots, Open])
+def test_static_arguments_of_compiled_methods(kind):
+    a, b = kind(), kind()
+    a.k, b.k = 2.0, 3.0
+    assert equal(a.times(X, n=2), X * 4) and equal(b.times(X, 2), X * 6) and equal(Slots.times(a, X, 3), X * 6)
 
 
 def test_what_can_be_compiled():
@@ -696,6 +765,111 @@ def test_a_step_that_raises_has_changed_nothing():
     assert optimizer.steps == 2
 
 
+def everything(model, optimizer):
+    """All that a step of a model with dropout and batch normalization may change."""
+    grads = [p.grad for p in model.parameters()]
+    return [copy.deepcopy(x) for x in (snapshot(model, optimizer), grads, model[2].rng.bit_generator.state)]
+
+
+def same_everything(a, b):
+    return same_state(a[0], b[0]) and repr(a[1:]) == repr(b[1:])
+
+
+WAYS = {
+    "plan": (0, lambda f: f),
+    "quick call": (4, lambda f: f),
+    "debug": (0, debug()),
+    "inside another": (0, lambda f: compile(lambda *args: f(*args))),
+    "called as it is": (3, lambda f: lambda x, *rest: f(Value(x) * 1.0, *rest)),
+}
+
+
+@pytest.mark.filterwarnings("ignore::autograd_nn.compiler.compile.CompileWarning")
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("way", WAYS)
+def test_what_the_function_assigned_is_put_back_if_it_raises(way, backend):
+    calls, wrap = WAYS[way]
+
+    def make():
+        norm = nn.BatchNorm(8)
+        model = nn.Sequential(nn.Linear(4, 8, rng=0), norm, nn.Dropout(0.5, rng=1), nn.Linear(8, 3, rng=2))
+        optimizer = optim.Momentum(model.parameters(), 0.1)
+
+        def step(x, y, labels):
+            optimizer.zero_grad()
+            loss = cross_entropy(model(x), y)
+            loss.backward()
+            optimizer.step()
+            return loss + cross_entropy(model(x), labels)  # refuses labels after all has been assigned
+
+        return model, optimizer, step
+
+    model, optimizer, step = make()
+    twin, other, eager = make()
+    compiled = compile(step, backend=backend)
+    y, wrong = np.array([0, 1, 2, 0, 1, 2]), np.array([0, 1, 2, 0, 1, 3])
+    for _ in range(calls):
+        compiled(BATCH[0], y, y), eager(BATCH[0], y, y)
+    called = wrap(compiled)
+    for _ in range(2):
+        before = everything(model, optimizer)
+        with pytest.raises(ValueError, match="label"):
+            called(BATCH[0], y, wrong)
+        assert same_everything(before, everything(model, optimizer)) and optimizer.steps == other.steps
+    compiled(BATCH[0], y, y), eager(BATCH[0], y, y)
+    assert model[2].rng.random() == twin[2].rng.random() and optimizer.steps == other.steps == calls + 1
+    for p, q in zip(model.parameters(), twin.parameters(), strict=True):
+        np.testing.assert_allclose(p.data, q.data, rtol=1e-3, atol=1e-5)
+
+
+def test_a_graph_from_before_a_call_that_raised_is_stale():
+    """What the call left behind was computed from other data; the two cannot be told apart."""
+    w = Value(X)
+    kept = []
+
+    def assigns(x, i):
+        w.data = w.data * 2.0
+        kept.append((w * x).sum())
+        return np.take(x, i)
+
+    with pytest.raises(IndexError):
+        ad.graph.all_or_nothing(assigns, (X, 99), {})
+    assert np.array_equal(w.data, X)
+    with pytest.raises(ValueError, match="assigned"):
+        kept[0].backward()
+
+
+@pytest.mark.filterwarnings("ignore::autograd_nn.compiler.compile.CompileWarning")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_random_numbers_of_a_call_that_fails_are_drawn_again(backend):
+    rngs = [np.random.default_rng(0) for _ in range(2)]
+
+    def masked(rng):
+        return lambda x, m: dropout(x, 0.5, rng)[m] * 1.0
+
+    f, eager = compile(masked(rngs[0]), backend=backend), masked(rngs[1])
+    for m in (0, 1, 2, 3, 4, 4, 2, 4):  # another number of elements: the function itself is called
+        assert equal(f(X[0], X[0] < m), np.asarray(eager(X[0], X[0] < m)))
+    assert f.fallbacks > 0
+    for fails in range(3):
+        before = rngs[0].bit_generator.state
+        with pytest.raises((IndexError, ValueError)):
+            compile(lambda x, i: np.take(dropout(x, 0.5, rngs[0]), i))(X, np.array([99 + fails]))
+        assert rngs[0].bit_generator.state == before
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_looking_at_a_plan_draws_nothing(backend):
+    rng = np.random.default_rng(0)
+    f = compile(lambda x: dropout(x, 0.5, rng).sum(), backend=backend)
+    before = rng.bit_generator.state
+    for _ in range(2):
+        f.plan(X), f.graph(X), f.draw(X), f.profile(X, repeat=1), str(f)
+        assert rng.bit_generator.state == before
+        assert f(X) == dropout(X, 0.5, np.random.default_rng(0)).sum()
+        rng.bit_generator.state = before
+
+
 def test_an_error_after_the_first_step_was_recorded():
     model, optimizer, step = training()
     before = snapshot(model, optimizer)
@@ -777,27 +951,41 @@ def test_nothing_written_in_python_runs_while_a_step_is_assigned():
         del held
 
 
-def interrupted(backend):
+def interrupted(backend, way):
     """Interrupt a step again and again, at any moment; it was done, or it was not."""
-    sizes = (4, 8, 8, 8, 2)
-    model, optimizer, step = training(sizes)
-    twin, other, eager = training(sizes)
+    warnings.simplefilter("ignore", CompileWarning)
     settings: dict = {"backend": backend}
     if backend == "threads":
         settings = {"backend": "native", "threads": 2}
         for module in ("native_source", "lowering"):
             sys.modules[f"autograd_nn.compiler.{module}"].LEAST_SHARED = 1  # type: ignore[attr-defined]
-    compiled, uninterrupted = compile(step, **settings), compile(eager, **settings)
-    truth = [snapshot(twin, other)]
-    compiled(*BATCH)
-    compiled(*BATCH)
-    assert compiled.plan(*BATCH).shares == (backend == "threads")
+
+    def make():
+        model, optimizer, step = training((4, 8, 8, 8, 2))
+        rng = np.random.default_rng(0)
+
+        def noisy(x, y):
+            return step(dropout(x, 0.1, rng), y) + x[x > 0].sum() * 0.0
+
+        noisy = compile(noisy, **settings)
+        noisy(*BATCH)
+        noisy(*BATCH)
+        assert noisy.plan(*BATCH).shares == (backend == "threads")
+        return model, optimizer, noisy, rng
+
+    def state(model, optimizer, rng):
+        return [repr(x) for x in (*snapshot(model, optimizer), rng.bit_generator.state)]
+
+    model, optimizer, compiled, rng = make()
+    twin, other, uninterrupted, another = make()
+    batch = BATCH if way == "plan" else (-BATCH[0], BATCH[1])  # of which another number is positive
+    truth = {2: state(twin, other, another)}
     times = []
     for _ in range(62):
         start = time.perf_counter()
-        uninterrupted(*BATCH)
+        uninterrupted(*batch)
         times.append(time.perf_counter() - start)
-        truth.append(snapshot(twin, other))
+        truth[other.steps] = state(twin, other, another)
 
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -808,25 +996,27 @@ def interrupted(backend):
         try:
             try:
                 signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-5, chance.choice((3, 30)) * median(times)))
-                compiled(*BATCH)
+                compiled(*batch)
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
         except KeyboardInterrupt:
             hits += 1
-        assert same_state(snapshot(model, optimizer), truth[optimizer.steps])
-    assert writing.acquire(timeout=1)
+        assert state(model, optimizer, rng) == truth[optimizer.steps]
+    assert (compiled.fallbacks > 0) == (way == "function") and writing.acquire(timeout=1)
     writing.release()
     print(hits, optimizer.steps)
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer that interrupts")
-@pytest.mark.parametrize("backend", ["numpy", "native", "threads"])
-def test_ctrl_c_at_any_time_leaves_a_whole_number_of_steps(backend):
+@pytest.mark.parametrize(
+    ("backend", "way"), [("numpy", "plan"), ("numpy", "function"), ("native", "plan"), ("threads", "plan")]
+)
+def test_ctrl_c_at_any_time_leaves_a_whole_number_of_steps(backend, way):
     if backend != "numpy":
         pytest.importorskip("numba", reason="native code needs Numba")
     # In a process of its own, that nothing measures: what is interrupted could be the one who measures.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
-    code = f"import runpy; runpy.run_path({__file__!r})['interrupted']({backend!r})"
+    code = f"import runpy; runpy.run_path({__file__!r})['interrupted']({backend!r}, {way!r})"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     hits, steps = map(int, done.stdout.split())

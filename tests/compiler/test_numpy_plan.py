@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from autograd_nn import OPS, compile, grad, value_and_grad, vjp
+from autograd_nn import OPS, Value, compile, grad, value_and_grad, vjp
 from autograd_nn.compiler import blocks, numpy_plan
 from autograd_nn.compiler.numpy_plan import NumpyPlan
 from autograd_nn.graph import Node
@@ -380,3 +380,16 @@ def test_profile_and_listing_name_each_line():
     assert all(line in table for line in plan.body)
     (row,) = [row for row in table.splitlines() if " exp(" in row]
     assert row.split()[2] == f"{x.nbytes:,}"
+
+
+def test_where_plain_arrays_are_rounded_in_another_way_than_in_eager_code():
+    """As docs/compiling.md says: powers that are products, for Values in eager code as well; sums in another order."""
+    for dtype in (np.float32, np.float64):
+        x = np.random.default_rng(0).uniform(0.1, 10.0, 5000).astype(dtype)
+        for n in (-3, -2, -1, -0.5, 0, 0.5, 1, 1.5, 2, 3, 4, 5, 7):
+            (plain, value), power = compile(lambda x, n=n: (x**n, Value(x) ** n), backend="numpy")(x), x**n
+            assert np.array_equal(value.data, (Value(x) ** n).data) and plain.dtype == power.dtype
+            assert np.all(np.abs(plain - power) <= (3 if n in (3, 4, -2) else 0) * np.spacing(power))
+        fortran = np.asfortranarray(x.reshape(50, 100))
+        total = compile(lambda x: (x * 2.0 + 1.0).sum(axis=0), backend="numpy")(fortran)
+        np.testing.assert_allclose(total, (fortran * 2.0 + 1.0).sum(axis=0), rtol=50 * np.finfo(dtype).eps)

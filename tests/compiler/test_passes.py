@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autograd_nn import OPS, grad
+from autograd_nn import OPS, Value, compile, grad, op
 from autograd_nn.compiler.numpy_plan import NumpyPlan
 from autograd_nn.compiler.passes import (
     LARGEST,
@@ -19,6 +19,8 @@ from autograd_nn.compiler.passes import (
     simplify,
     terms,
 )
+
+from .test_quick import BACKENDS
 
 X = np.random.default_rng(0).normal(size=(2, 3))
 
@@ -268,3 +270,26 @@ def test_all_passes_together_keep_outputs_and_are_done_at_once(record):
     before = str(program)
     assert str(simplify(program)) == before
     assert len(program) < len(record(f, X))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_ops_of_others_are_called_wherever_they_stand(backend):
+    rng, calls, seen = np.random.default_rng(0), [], []
+
+    @op("~")
+    def noisy(x):
+        """x with noise."""
+        calls.append(1)
+        return x + rng.normal(size=x.shape)
+
+    try:
+        f = compile(lambda x: (noisy(x), noisy(x), noisy(Value(X, requires_grad=False)) + x), backend=backend)
+        f(X)
+        calls.clear()
+        for n in range(1, 5):
+            a, b, c = (np.asarray(getattr(y, "data", y)) for y in f(X))
+            assert len(calls) == 3 * n and not np.array_equal(a, b) and not np.array_equal(c, a + X)
+            seen.append(c.sum())
+        assert len(set(seen)) == 4
+    finally:
+        OPS.pop("noisy", None)

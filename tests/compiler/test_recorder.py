@@ -571,3 +571,106 @@ def test_probabilities_are_checked_at_each_call():
         f(z, np.array([[0.5, 0.0], [0.0, 1.0]]))
     with pytest.raises(ValueError, match="rows sum to 1"):
         compile(lambda z, p: cross_entropy(z, p))(z, np.ones((2, 2)))
+
+
+def of_its_own(x):
+    y = x * 2.0
+    same, used = y, y * 3.0
+    y += 1.0
+    total = 0.0
+    total += x.sum()
+    total += 1
+    single = x.astype(np.float32)
+    single *= x
+    mask = x > 0
+    mask &= x < 2.5
+    chosen = x[np.array([1, 0])]
+    chosen -= 1.0
+    copied = x.copy()
+    copied **= 2
+    return same + used, total, single, mask, chosen, copied, x
+
+
+def gradients(x):
+    w = WEIGHT
+    w.zero_grad()
+    (w * w * x).sum().backward()
+    found = w.grad
+    found *= 0.5
+    w.grad += 1.0
+    return w.grad
+
+
+WEIGHT = Value(X)
+
+
+@pytest.mark.parametrize("f", [of_its_own, gradients])
+def test_what_is_written_in_place(f):
+    compiled = compile(f, backend="numpy")
+    for x in (X, 2.0 * X, X):
+        found, wanted = compiled(x), f(x)
+        for a, b in zip(found, wanted, strict=True) if f is of_its_own else [(found, wanted)]:
+            assert type(a) is type(b) and a.dtype == b.dtype and np.array_equal(a, b)
+
+
+def to_argument(x):
+    x += 1.0
+    return x
+
+
+def to_view(x):
+    y = x[1:]
+    y *= 2.0
+    return x
+
+
+def with_views(x):
+    y = x * 2.0
+    z = y[1:]
+    y += 1.0
+    return z
+
+
+def to_other_kind(x):
+    y = (x > 0) * 1
+    y += x
+    return y
+
+
+def to_other_shape(x):
+    y = x * 2.0
+    y += np.ones((2, *x.shape))
+    return y
+
+
+@pytest.mark.parametrize(
+    ("f", "error", "said"),
+    [
+        (to_argument, TypeError, r"\+= would write into .* argument.*\n.*test_recorder.py.*\n  Write a = a \+ b"),
+        (to_view, TypeError, "a view of another array"),
+        (with_views, TypeError, "has views"),
+        (to_other_kind, TypeError, "wanted numbers of dtype int64, got float64"),
+        (to_other_shape, ValueError, r"wanted a result of shape \(3,\), got \(2, 3\)"),
+    ],
+)
+def test_what_cannot_be_written_in_place(f, error, said):
+    x = X.copy()
+    with pytest.raises(error, match=said):
+        compile(f)(x)
+    assert np.array_equal(x, X)
+
+
+@pytest.mark.parametrize(
+    ("f", "said"),
+    [
+        (np.roll, r"static=\('shift',\)"),
+        (np.repeat, r"static=\('repeats',\)"),
+        (np.quantile, r"static=\('q',\)"),
+        (lambda x, n: x[:n], "make that argument static"),
+    ],
+)
+def test_numbers_that_shapes_depend_on_are_static(f, said):
+    for x in (X, Value(X)):
+        with pytest.raises(TypeError, match=said) as caught:
+            compile(f)(x, 1)
+        assert "item()" not in str(caught.value)

@@ -604,3 +604,24 @@ def test_many_sizes_of_batches_are_a_warning():
     batches = [[(X[:n], T[:n]) for n in range(3, 18)]]
     with pytest.warns(CompileWarning, match=r"argument x was float32 of shape \("):
         fit(mlp(), lambda: batches[0], "mse", "sgd", epochs=1, progress=False, compile=True)
+
+
+def test_callbacks_see_the_gradients_of_all_parameters():
+    """Also of those that this optimizer does not move; frozen ones have none."""
+    found = {}
+    for compiled in (False, "numpy"):
+        model = nn.MLP([6, 8, 8, 3], rng=0)
+        model.layers[0].freeze()
+        seen = found[compiled] = []
+
+        class Look(Callback):
+            def step(self, state, seen=seen):
+                seen.append([None if p.grad is None else p.grad.copy() for p in state.model.parameters()])
+
+        optimizer = optim.Adam(model.layers[-1].parameters(), 1e-2)
+        options = {"epochs": 2, "batch_size": 11, "progress": False, "compile": compiled, "callbacks": [Look()]}
+        fit(model, (X, Y), "cross_entropy", optimizer, **options)
+    assert len(found[False]) == len(found["numpy"]) == 4
+    for eager, after in zip(found[False], found["numpy"], strict=True):
+        assert [g is None for g in after] == [True, True, False, False, False, False]
+        assert all(a is b is None or np.array_equal(a, b) for a, b in zip(eager, after, strict=True))
