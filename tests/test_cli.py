@@ -5,12 +5,14 @@ What `predict` and the exported files answer is compared with the network comput
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -71,11 +73,20 @@ def flowers(rows=120, path="flowers.csv"):
     write(path, lines, ["petal", "stem", "color", "kind"])
 
 
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    with contextlib.chdir(folder):
+        flowers()
+        assert main(["train", "flowers.csv", "--target", "kind", *QUICK]) == 0
+        write("new.csv", [["white", 2.9, 11], ["red", 5.2, 28], ["pink", 0.8, 9]], ["color", "petal", "stem"])
+    return folder
+
+
 @pytest.fixture
-def trained(folder):
-    flowers()
-    assert main(["train", "flowers.csv", "--target", "kind", *QUICK]) == 0
-    write("new.csv", [["white", 2.9, 11], ["red", 5.2, 28], ["pink", 0.8, 9]], ["color", "petal", "stem"])
+def trained(folder, trained_once, capsys):
+    """A folder with a table, a network that has learnt it, and new rows."""
+    shutil.copytree(trained_once, folder, dirs_exist_ok=True)
     return folder
 
 

@@ -9,9 +9,11 @@ import importlib
 import inspect
 import math
 import operator
+import os
 import sys
 import threading
 import warnings
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import starmap
@@ -50,6 +52,18 @@ QUICKENS = 100
 
 writing = threading.RLock()
 """Held by calls that assign to something: two of them, which may share it, take turns."""
+functions: weakref.WeakSet[Compiled] = weakref.WeakSet()
+
+
+def after_fork() -> None:
+    """In a child: release what this thread took before; other threads, which may have been recording, are gone."""
+    writing.release()
+    for compiled in list(functions):
+        compiled._lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # and no other thread is in the middle of assigning
+    os.register_at_fork(before=writing.acquire, after_in_parent=writing.release, after_in_child=after_fork)
 
 
 class CompileWarning(UserWarning):
@@ -154,6 +168,7 @@ class Compiled:
         self._crowded = False  # was a recording forgotten, which the written-out calls may hold?
         self._count = 0
         self._drawing = False
+        functions.add(self)
         functools.update_wrapper(self, f, updated=())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -421,9 +436,20 @@ def plan_of(program: Program, backend: str, threads: int = 1) -> Any:
         return XlaPlan(program)
     if backend == "tape" or (backend == "auto" and fits_tape(program)):
         return TapePlan(program)
-    source = fits_native(program, threads) if backend == "auto" else None
-    if backend == "native" or source is not None:
-        return NativePlan(program, source, threads=threads)
+    if backend == "native":
+        return NativePlan(program, threads=threads)
+    if backend == "auto":
+        try:
+            source = fits_native(program, threads)
+            if source is not None:
+                return NativePlan(program, source, threads=threads)
+        except Exception as error:  # noqa: BLE001  (whatever it is, there is a plan that needs no compiler)
+            warnings.warn(
+                f"no native code could be made, and the numpy plan is used instead: {type(error).__name__}: {error} "
+                'Write compile(f, backend="numpy") for that plan at once.',
+                CompileWarning,
+                stacklevel=5,
+            )
     return NumpyPlan(program)
 
 

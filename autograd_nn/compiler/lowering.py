@@ -110,7 +110,7 @@ class Lowered:
     def _lower(self, instruction: Instruction) -> None:
         op, v = instruction.op, instruction.out
         self.note = described(instruction)
-        rule = LOWERINGS.get(op.name) if op.module.startswith("autograd_nn.") and type(op).__name__ == "Op" else None
+        rule = None if instruction.foreign else LOWERINGS.get(op.name)
         if instruction in self._sums:
             self.slots[v] = self.sum_of_products(*self._sums[instruction])
             return

@@ -9,12 +9,15 @@ import contextlib
 import hashlib
 import importlib
 import importlib.util
+import linecache
 import logging
 import os
 import sys
 import tempfile
 import threading
 import time
+import weakref
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -23,9 +26,17 @@ from typing import Any
 __all__ = ["cache_folder", "load"]
 
 LIBRARY = [Path(__file__).with_name(name) for name in ("native_library.py", "native_windows.py")]
+LONG = 1.0
+"""Seconds of a compilation that is told."""
+KEPT = 32
+"""Functions that stay loaded though no plan uses them: a network that is built again has equal ones."""
 logger = logging.getLogger(__name__.partition(".")[0])
-lock = threading.Lock()
-loaded: dict[str, Any] = {}
+lock = threading.RLock()
+loaded: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
+recent: deque[Any] = deque(maxlen=KEPT)
+
+if hasattr(os, "register_at_fork"):  # a child has only one thread: what another one holds would never be released
+    os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
 
 
 def load(source: str, *, integers: int = 2) -> Any:
@@ -51,9 +62,13 @@ def load(source: str, *, integers: int = 2) -> Any:
         ).encode()
     ).hexdigest()[:32]
     with lock:
-        if key not in loaded:
-            loaded[key] = build(source, integers, key, numba)
-        return loaded[key]
+        found = loaded.get(key)
+        if found is None:
+            found = loaded[key] = build(source, integers, key, numba)
+        if found in recent:
+            recent.remove(found)
+        recent.append(found)
+        return found
 
 
 def needed() -> Any:
@@ -90,17 +105,23 @@ def build(source: str, integers: int, key: str, numba: Any) -> Any:
     start = time.perf_counter()
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     try:
-        with beside_source(numba):
-            main = numba.njit(cache=path is not None, **options)(names["main"])
-        main.compile(arguments)
-    except Exception:
-        if path is None:
-            raise
-        main = numba.njit(**options)(names["main"])  # something in the folder is in the way
-        main.compile(arguments)
+        try:
+            with beside_source(numba):
+                main = numba.njit(cache=path is not None, **options)(names["main"])
+            main.compile(arguments)
+        except Exception:
+            if path is None:
+                raise
+            path = None
+            main = numba.njit(**options)(names["main"])  # something in the folder is in the way
+            main.compile(arguments)
+    finally:
+        del sys.modules[module.__name__]
+        linecache.cache.pop(module.__dict__["main"].__code__.co_filename, None)
     seconds = time.perf_counter() - start
-    if seconds > 1:
-        logger.warning("compiled native code in %.1f s; it is kept in %s", seconds, folder)
+    if seconds > LONG:
+        where = f"it is kept in {folder}" if path else "it is not kept: no folder of this user's own can be written to"
+        logger.warning("compiled native code in %.1f s; %s", seconds, where)
     return next(iter(main.overloads.values())).entry_point
 
 

@@ -278,7 +278,8 @@ class Glue:
             function = op.compute if alone else op.forward
             name = self.name(function, identifier(f"{op.name}_{'compute' if alone else 'forward'}"))
             attrs = "".join(f", {k}={self.name(x, f'{k}_setting')}" for k, x in instruction.attrs.items())
-            text = f"{name}({', '.join(map(self._value, instruction.args))}{attrs})"
+            operands = [self._given(x) if instruction.foreign else self._value(x) for x in instruction.args]
+            text = f"{name}({', '.join(operands)}{attrs})"
         lines = [f"v{v.number} = {text}  # {instruction!r}"]
         if v.python and v.dtype is not None and v.dtype.kind in "iub":  # the sign of an exponent tells int from float
             kind = "bool" if v.dtype.kind == "b" else "int"
@@ -325,6 +326,11 @@ class Glue:
         if x.root is x:
             return owner
         return f"part({owner}, {x.shape}, {x.offset}, {x.view.strides})"
+
+    def _given(self, v: Variable) -> str:
+        """Return the expression of an operand that may be kept: a copy of what is in the workspace."""
+        text = self._value(v)
+        return f"{text}.copy()" if text in self._views.values() else text
 
     def _result(self, v: Variable) -> str:
         """Return the expression of an output: memory of its own."""

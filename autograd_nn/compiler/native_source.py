@@ -532,6 +532,7 @@ class LoopWriter:
             if isinstance(s, Reduce) or s.out in source.stored or s.out.root is not s.out:
                 self.writing[s] = self._use(source._place(s.out, loop))
         self.axes = self._collapse()
+        self.wide = {s: self._widened(s) for s in loop.statements if isinstance(s, Reduce) and self._is_long(s)}
         self.combining: list[str] = []
         large = math.prod(loop.shape) * (len(loop.statements) + len(self.places)) >= LEAST_SHARED
         self.shared = (source.threads > 1 and not source.apart and large and (not loop.final or source.parted)) and all(
@@ -558,6 +559,36 @@ class LoopWriter:
             f"p1[0] = {cast}(total)",
         ]
         return f'at(w + {8 * at}, "float64", @loop@, 99, 100)[part]'
+
+    def _is_long(self, r: Reduce) -> bool:
+        """Is it a sum of many float32, kept in memory: one over an axis that is not the innermost?"""
+        inside = [each[-1] in r.axes for _, each, _ in self.axes]
+        many = math.prod(r.operand.shape[a] for a in r.axes) > BLOCK
+        return r.kind == "sum" and r.out.dtype == np.float32 and many and inside != sorted(inside)
+
+    def _widened(self, r: Reduce) -> Place:
+        """Return memory for sums of blocks, laid out like the result; it is free again after the loop."""
+        number = self.source._pool.take(8 * math.prod(r.out.shape))
+        return self._use(Place(("w", number), f"w + {{{number}}}", "float64", self.writing[r].strides))
+
+    def _blocks(self, r: Reduce) -> tuple[int, int]:
+        """Return the level of the nest at which blocks of a long sum are begun, and how many steps there are one."""
+        elements, level = 1, len(self.axes) - 1
+        while elements * (n := self.axes[level][0] if self.axes[level][1][-1] in r.axes else 1) <= BLOCK:
+            elements *= n
+            level -= 1
+        return level, BLOCK // elements
+
+    def _flush(self, r: Reduce, level: int, pad: str) -> list[str]:
+        """Return the lines that add the sums of a block to the totals."""
+        lines = []
+        for k, (n, each, _) in enumerate(self.axes):
+            if k > level and each[-1] not in r.axes:
+                lines.append(f"{pad}for i{k} in range({n}):")
+                pad += "    "
+        place, wide = self.writing[r], self.wide[r]
+        at, total = f"{self._pointer(place)}[{self._index(place)}]", f"{self._pointer(wide)}[{self._index(wide)}]"
+        return [*lines, f"{pad}{total} = {total} + f64({at})", f"{pad}{at} = f32(0.0)"]
 
     def _use(self, place: Place) -> Place:
         self.places.setdefault(place, len(self.places))
@@ -615,6 +646,7 @@ class LoopWriter:
         depth = len(self.axes)
         flags = {r: [each[-1] in r.axes for _, each, _ in self.axes] for r in reduces}
         start: dict[Reduce, int] = {}  # level at which a total is begun; none for those that are kept in memory
+        blocks: dict[int, list[tuple[int, Reduce]]] = {}
         for r in reduces:
             inside = flags[r]
             q = depth
@@ -627,8 +659,14 @@ class LoopWriter:
                 p = self._pointer(self.writing[r])
                 low = f"{CAST[r.out.dtype.name]}({LOWEST[r.kind]})"
                 lines += [f"for i0 in range({n}):", f"    {p}[i0] = {low}"]
+                if r in self.wide:
+                    lines.append(f"    {self._pointer(self.wide[r])}[i0] = 0.0")
+                    self.source._pool.give(int(self.wide[r].key[1]))
+                    if not inside[-1]:
+                        level, step = self._blocks(r)
+                        blocks.setdefault(level, []).append((step, r))
         inner_n = self.axes[-1][0] if depth else 1
-        long = inner_n > BLOCK and any(r.kind == "sum" for r in start if start[r] < depth)
+        long = inner_n > BLOCK and any(r.kind == "sum" and flags[r][-1] for r in (*start, *self.wide))
         blocked = depth > 0 and (long or (self.shared and depth == 1 and bool(start)))  # then there are totals
         pad = ""
         after: list[list[str]] = []
@@ -660,7 +698,10 @@ class LoopWriter:
                         continue
                     place = self.writing[r]
                     target = f"{self._pointer(place)}[{self._index(place)}]"
-                    if r not in start:
+                    if r in self.wide:
+                        t = f"{self._pointer(self.wide[r])}[{self._index(place)}]"
+                        ending.append(f"{pad}{t} = {t} + f64(r{r.out.number})")
+                    elif r not in start:
                         ending.append(f"{pad}{target} = {COMBINE[r.kind]}({target}, r{r.out.number})")
                     elif start[r] < depth - 1 or blocked:
                         t = f"u{r.out.number}"
@@ -680,6 +721,13 @@ class LoopWriter:
                     after.append(ending)
                 else:
                     after.append(ending + closing)
+            elif level in blocks:
+                step, (low, high) = min(step for step, _ in blocks[level]), self._range(level)
+                lines.append(f"{pad}for j{level} in range({low}, {high}, {step}):")
+                after.append(closing)
+                pad += "    "
+                lines.append(f"{pad}for i{level} in range(j{level}, min(j{level} + {step}, {high})):")
+                after.append([x for _, r in blocks[level] for x in self._flush(r, level, pad)])
             else:
                 lines.append(f"{pad}for i{level} in {ranged(*self._range(level))}:")
                 after.append(closing)
@@ -688,6 +736,9 @@ class LoopWriter:
         while after:
             ending = after.pop()
             lines += ending
+        for r, wide in self.wide.items():
+            p = self._pointer(self.writing[r])
+            lines += [f"for i0 in range({math.prod(r.out.shape)}):", f"    {p}[i0] = f32({self._pointer(wide)}[i0])"]
         return lines, [p.address for p in self.places]
 
     def _range(self, level: int) -> tuple[str, str]:

@@ -551,7 +551,7 @@ class Writer:
             numbers = all(x.python for x in instruction.args)
             function = op.compute if numbers else op.forward
             attrs = "".join(f", {key}={self.setting(key, value)}" for key, value in instruction.attrs.items())
-            operands = ", ".join(map(self.read, instruction.args))
+            operands = ", ".join([self.given(x) if instruction.foreign else self.read(x) for x in instruction.args])
             self.sizes[f"t{v.number}"] = v.nbytes
             self.add(f"t{v.number} = {self.bind(op, function)}({operands}{attrs})", f"t{v.number}")
         if self.loop is None:
@@ -563,6 +563,12 @@ class Writer:
         else:
             out = self.out(instruction)
             self.add(f"copyto({out}, t{v.number})", out)
+
+    def given(self, v: Variable) -> str:
+        """Return the expression of an operand that may be kept: a copy of what is in a buffer."""
+        text = self.read(v)
+        plain = v.python or v.shape is None or self.owner(v).kind != "result"
+        return text if plain else f"{text}.copy()"
 
     def setting(self, key: str, value: Any) -> str:
         """Return the expression of an attribute."""

@@ -77,6 +77,11 @@ class Instruction:
     ) -> None:
         self.op, self.args, self.attrs, self.out, self.scope = op, args, attrs, out, scope
 
+    @property
+    def foreign(self) -> bool:
+        """Is its op made of functions of the user? They may keep what they are given."""
+        return not self.op.module.startswith("autograd_nn.") or type(self.op).__name__ != "Op"
+
     def __repr__(self) -> str:
         attrs = "".join(f", {k}={v!r}" for k, v in self.attrs.items())
         return f"{self.out} = {self.op.name}({', '.join(map(repr, self.args))}{attrs})"

@@ -1394,3 +1394,100 @@ def test_static_arguments_after_any_number_of_others():
 
     assert equal(f(X, X, X, mode="sum"), 3 * X) and equal(f(X, X, 2 * X, mode="sum"), 4 * X)
     assert len(f) == 1
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_ops_of_the_user_may_keep_what_they_are_given(backend):
+    """Nobody writes there later: neither the plan, within this call, nor the next call."""
+    kept = []
+
+    def forward(x, y):
+        kept.append((x, y, np.array(x), np.array(y)))
+        return x * 2.0 + y
+
+    op = Op(forward, name="keeps")
+
+    def f(x):
+        y = np.exp(x) + 1.0
+        return np.tanh(op(y, y.sum()) * 3.0 + op((y[::2].sum() * y).T, 1.0).T).sum()
+
+    compiled = compile(f, backend=backend)
+    compiled(X)
+    kept.clear()
+    compiled(X)
+    compiled(X + 1.0)
+    assert len(kept) == 4
+    for x, y, x_then, y_then in kept:
+        assert np.array_equal(x, x_then) and np.array_equal(y, y_then)
+
+
+def test_auto_takes_the_numpy_plan_where_no_native_code_can_be_made(monkeypatch):
+    def broken(program, threads=1):
+        raise RuntimeError("a rule is wrong")
+
+    module = sys.modules["autograd_nn.compiler.compile"]
+    monkeypatch.setattr(module, "fits_native", broken)
+    compiled = compile(lambda x: np.tanh(x) * 2.0)
+    with pytest.warns(CompileWarning, match="RuntimeError: a rule is wrong .*numpy") as warned:
+        assert equal(compiled(X), np.tanh(X) * 2.0)
+    assert warned[0].filename == __file__ and compiled.plan().name == "numpy" and compiled.fallbacks == 0
+    compiled(X)  # once is enough
+
+
+FORKED = """
+import os, signal, threading
+import numpy as np
+from autograd_nn import Value, compile
+from autograd_nn.compiler import native_cache
+from autograd_nn.compiler.compile import writing
+
+w = Value([1.0, 2.0])
+waiting, go = threading.Event(), threading.Event()
+
+@compile(backend="numpy")
+def step(x):
+    w.data = w.data - 0.1 * (w * x).data
+    return w.sum()
+
+@compile(backend="numpy")
+def recorded(x):
+    waiting.set()
+    go.wait(30)
+    return x * 2.0
+
+def hold(lock):
+    with lock:
+        waiting.set()
+        go.wait(0.5)
+
+step(np.ones(2))
+for target, argument, call in (
+    (hold, writing, lambda: step(np.ones(2))),
+    (hold, native_cache.lock, lambda: native_cache.lock.acquire()),
+    (recorded, np.ones(2), lambda: recorded(np.ones(2))),
+):
+    waiting.clear()
+    thread = threading.Thread(target=target, args=(argument,))
+    thread.start()
+    waiting.wait(30)
+    child = os.fork()
+    if not child:
+        go.set()
+        signal.alarm(20)
+        call()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0, call
+    go.set()
+    thread.join()
+    go.clear()
+    call()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_does_not_wait_for_threads_that_it_has_not():
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autograd_nn import OPS, Value, grad, nn, optim
-from autograd_nn.compiler import Compiled
+from autograd_nn import OPS, Value, compile, grad, nn, optim
+from autograd_nn.compiler import Compiled, CompileWarning, native_plan
 from autograd_nn.compiler.fusion import Call, Loop, Map, Python, Reduce
 from autograd_nn.compiler.lowering import DTYPES, ELEMENTWISE, LOWERINGS, lower
 from autograd_nn.compiler.passes import simplify
@@ -191,6 +191,29 @@ def test_numbers_that_might_not_fit_are_left_to_python(lowered):
     i = np.arange(3, dtype=np.int32)
     assert lowered(lambda i, n: i + n, i, 1).python and lowered(lambda n: n * 2, 3).python
     assert not lowered(lambda i, n: i * 1.5 + n, X, 1.0).python
+
+
+def test_an_error_in_a_rule_is_an_error_only_where_native_code_is_wanted(monkeypatch):
+    pytest.importorskip("numba", reason="native code needs Numba")
+    pytest.importorskip("scipy.linalg.cython_blas", reason="native code needs SciPy")
+
+    def wrong(b, i, x):
+        raise ZeroDivisionError("no such rule")
+
+    monkeypatch.setitem(LOWERINGS, "tanh", wrong)
+    monkeypatch.setattr(native_plan, "installed", lambda: True)
+
+    def f(x):
+        for _ in range(native_plan.FEWEST):
+            x = np.tanh(x * 2.0)
+        return x
+
+    with pytest.raises(ZeroDivisionError, match="no such rule"):
+        compile(f, backend="native")(np.ones(3))
+    compiled = compile(f)
+    with pytest.warns(CompileWarning, match="numpy plan is used instead: ZeroDivisionError: no such rule"):
+        assert np.array_equal(compiled(np.ones(3)), f(np.ones(3)))
+    assert compiled.plan().name == "numpy"
 
 
 def test_each_statement_says_what_it_computes(lowered):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import linecache
+import logging
 import os
 import subprocess
 import sys
+import weakref
+from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +39,8 @@ ROOT = Path(native_cache.__file__).parents[2]
 def folder(tmp_path, monkeypatch):
     """An empty folder, and nothing loaded yet."""
     monkeypatch.setenv("AUTOGRAD_NN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(native_cache, "loaded", {})
+    monkeypatch.setattr(native_cache, "loaded", weakref.WeakValueDictionary())
+    monkeypatch.setattr(native_cache, "recent", deque(maxlen=1))
     return tmp_path / "cache"
 
 
@@ -103,6 +109,41 @@ def test_one_function_is_loaded_once_and_other_sources_are_other_files(folder):
     doubled(4)
     assert len(sorted(folder.glob("*.py"))) == 2
     assert load(SOURCE.format(n=4)) is not first
+
+
+def test_a_function_is_forgotten_with_the_last_plan_that_uses_it(folder):
+    def doubles(n):
+        return load(SOURCE.format(n=n), SIGNATURE)
+
+    first = weakref.ref(doubles(3))
+    assert doubles(3) is first()  # the last one stays loaded, whoever uses it
+    compiled = compile(lambda x: np.tanh(x) * 3.0, backend="native")
+    compiled(np.ones(2))
+    gc.collect()
+    assert first() is None and len(native_cache.loaded) == 1
+    main = weakref.ref(compiled.plan()._names["main"])
+    doubles(4)
+    gc.collect()
+    assert main() is not None and compiled(np.ones(2)).shape == (2,)
+    del compiled
+    gc.collect()
+    assert main() is None and len(native_cache.loaded) == 1
+    assert not [name for name in sys.modules if name.startswith("autograd_nn_native_")]
+    assert not [name for name in linecache.cache if name.startswith(str(folder))]
+
+
+def test_long_compilations_are_told_to_everybody(folder, monkeypatch, caplog):
+    """As a warning: it is printed without anybody setting up a logger."""
+    doubled()
+    assert not caplog.records
+    monkeypatch.setattr(native_cache, "LONG", -1.0)
+    doubled(4)
+    monkeypatch.setenv("AUTOGRAD_NN_CACHE", os.devnull)
+    doubled(5)
+    assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
+    kept, not_kept = [record.getMessage() for record in caplog.records]
+    assert kept.startswith("compiled native code in ") and kept.endswith(f" s; it is kept in {folder}")
+    assert "it is not kept" in not_kept
 
 
 def test_what_the_key_depends_on(folder, monkeypatch):

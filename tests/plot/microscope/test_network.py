@@ -85,19 +85,20 @@ def test_networks_that_are_too_large_are_refused():
 @pytest.mark.parametrize("activation", [*HIDDEN, "softmax", "log_softmax"])
 def test_the_page_computes_what_the_engine_computes(javascript, activation):
     rng = np.random.default_rng(HIDDEN.index(activation) if activation in HIDDEN else 99)
+    given, wanted = [], []
     for features, seed in itertools.product((1, 2), range(2)):
         model = nn.MLP([features, 5, 4, 2], activation=activation, dtype=float, rng=seed)
         for p in model.parameters():
             p.data = rng.normal(size=p.shape) * 1.5
         rows = rng.normal(size=(7, features)) * 2
-        given = {"layers": described(read(model, rows)), "rows": rows.tolist()}
-        code = """say({each: given.rows.map(r => Network.forward(given.layers, r).at(-1).a),
-          all: Network.run(given.layers, given.rows[0].map((_, i) => Float64Array.from(given.rows.map(r => r[i]))))
-            .at(-1).a.map(v => [...v])})"""
-        told = javascript(code, given)
-        wanted = model(rows).data
-        np.testing.assert_allclose(told["each"], wanted, rtol=1e-12, atol=1e-12)
-        np.testing.assert_allclose(np.transpose(told["all"]), wanted, rtol=1e-12, atol=1e-12)
+        given.append({"layers": described(read(model, rows)), "rows": rows.tolist()})
+        wanted.append(model(rows).data)
+    code = """say(given.map(({layers, rows}) => ({each: rows.map(r => Network.forward(layers, r).at(-1).a),
+      all: Network.run(layers, rows[0].map((_, i) => Float64Array.from(rows.map(r => r[i]))))
+        .at(-1).a.map(v => [...v])})))"""
+    for told, right in zip(javascript(code, given), wanted, strict=True):
+        np.testing.assert_allclose(told["each"], right, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(np.transpose(told["all"]), right, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(6))
