@@ -72,6 +72,8 @@ if __name__ == "__main__":
         model, x, y = networks(32)[name.removeprefix("divided ")]
         if options.get("differs") == "weights" and rank == 1:
             model.layers[0].weight.data = model.layers[0].weight.data * 1.001
+        if options.get("differs") == "data" and rank == 1:
+            x[17] += 1e-3
         if options.get("differs") == "code":
             model.layers[2] = Odd()
         how = {"mesh": Mesh(model=2, large=50) if "divided" in name else True}
@@ -326,7 +328,9 @@ class TestWithJax:
         status, output, _, found = job(2, networks=["mlp"], draws=13)  # JAX would wait for 10 seconds
         assert status == 0 and len(found) == 2 and "drawn" in output, output
 
-    @pytest.mark.parametrize(("what", "says"), [("weights", "initial weights"), ("code", "programs")])
+    @pytest.mark.parametrize(("what", "says"), [
+        ("weights", "initial weights"), ("data", "data and settings"), ("code", "programs"),
+    ])  # fmt: skip
     def test_processes_that_do_not_run_the_same(self, job, what, says):
         status, output, _, found = job(2, networks=["mlp"], differs=what)
         assert status != 0 and not found

@@ -219,7 +219,8 @@ def operands(jnp: Any, i: Instruction, given: Iterable[Any]) -> list[Any]:
     found = []
     for x, v, wanted in zip(given, i.args, computed_in(i), strict=True):
         if wanted is not None and not v.python and wanted != v.dtype:
-            x = jnp.asarray(x, canonical(wanted))
+            # JAX makes a bool of a complex number by its real part
+            x = jnp.asarray(x) != 0 if wanted.kind == "b" else jnp.asarray(x, canonical(wanted))
         found.append(x)
     return found
 
