@@ -13,12 +13,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
 from typing import IO, Any, NoReturn
 
 from .compiler.mesh import COORDINATOR, COUNT, RANK
+from .compiler.peers import FAILED, JOB, JOINED
 
 __all__ = ["launch", "main"]
 
@@ -48,13 +50,14 @@ def launch(command: Sequence[str], processes: int, *, threads: int | None = None
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         shared[name] = os.environ.get(name, str(share))
     started: list[subprocess.Popen[bytes]] = []
+    folder = tempfile.TemporaryDirectory(prefix="autograd_nn-")
     readers: list[threading.Thread] = []
     before = handle_signals()
     try:
         for rank in range(processes):
             process = subprocess.Popen(
                 command,
-                env={**os.environ, **shared, RANK: str(rank)},
+                env={**os.environ, **shared, JOB: folder.name, RANK: str(rank)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -62,9 +65,10 @@ def launch(command: Sequence[str], processes: int, *, threads: int | None = None
             started.append(process)
             readers.append(threading.Thread(target=pass_on, args=(rank, process.stdout), daemon=True))
             readers[-1].start()
-        return wait(started)
+        return wait(started, folder.name)
     finally:
         stop(started)
+        folder.cleanup()
         for reader in readers:
             reader.join(1)
         for number, handler in before.items():
@@ -105,30 +109,49 @@ def pass_on(rank: int, stream: IO[bytes]) -> None:
             sys.stdout.flush()
 
 
-def wait(started: Sequence[subprocess.Popen[bytes]]) -> int:
-    """Wait for all processes, or for the first that fails."""
+def wait(started: Sequence[subprocess.Popen[bytes]], folder: str) -> int:
+    """Wait for all processes, or for the first that fails, or that ends while another one waits for it to come."""
+    first = None  # when it was seen that one fails
     try:
         while True:
             codes = [process.poll() for process in started]
-            failed = [(rank, code) for rank, code in enumerate(codes) if code]
-            if failed:
-                return report(failed[0], len(started))
-            if all(code == 0 for code in codes):
+            marks = set(os.listdir(folder))
+            blamed = [rank for rank in range(len(started)) if f"{FAILED}-{rank}" in marks]  # it says so itself
+            ended = [rank for rank, code in enumerate(codes) if code]
+            if blamed or ended:
+                first = first or time.monotonic()
+                failed = (blamed or ended)[0]
+                if codes[failed] is not None or time.monotonic() - first > GRACE:
+                    return report(failed, codes[failed], len(started))
+            elif all(code == 0 for code in codes):
                 return 0
+            elif absent := [r for r, code in enumerate(codes) if code == 0 and f"{JOINED}-{r}" not in marks]:
+                if waiting := [r for r, code in enumerate(codes) if code is None and f"{JOINED}-{r}" in marks]:
+                    return report_absent(absent[0], waiting[0], len(started))
             time.sleep(POLL)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
 
 
-def report(failed: tuple[int, int], count: int) -> int:
+def report(rank: int, code: int | None, count: int) -> int:
     """Say which process failed, and return the exit status."""
-    rank, code = failed
-    how = f"was killed by signal {-code} ({signal_name(-code)})" if code < 0 else f"ended with exit status {code}"
+    how = "has raised an exception" if code is None else f"ended with exit status {code}"
+    if code is not None and code < 0:
+        how = f"was killed by signal {-code} ({signal_name(-code)})"
     sys.stderr.write(
         f"launch: process {rank} of {count} {how}; the others are stopped. Its last lines are above, after [{rank}]. "
         "Start the same command again: with checkpoint= and resume=True fit goes on from the last checkpoint.\n"
     )
-    return 128 - code if code < 0 else code
+    return 128 - code if code is not None and code < 0 else code or 1
+
+
+def report_absent(absent: int, waiting: int, count: int) -> int:
+    """Say who does not come, and return the exit status."""
+    sys.stderr.write(
+        f"launch: process {absent} of {count} has come to the end of its script without fit(…, mesh=…) or "
+        f"cluster.join(), where process {waiting} waits for it; the others are stopped. All have to call fit.\n"
+    )
+    return 1
 
 
 def signal_name(number: int) -> str:

@@ -39,6 +39,8 @@ DTYPES = {
     "C64": np.dtype("<c8"),
 }
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
+READABLE = DTYPES | {"BF16": np.dtype("<u2")}
+"""bfloat16, which NumPy does not have, is the upper half of a float32."""
 METADATA = "__metadata__"
 HEADER_LIMIT = 25_000_000  # bytes; parsed JSON takes several times the memory of its text
 MANY = 64  # axes: NumPy's limit
@@ -137,7 +139,7 @@ def write_atomically(path: str | os.PathLike[str], parts: Iterable[Any]) -> None
 
 
 def load_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Read a file in the safetensors format: arrays by name, and metadata.
+    """Read a file in the safetensors format: arrays by name, and metadata. Numbers of bfloat16 become float32, exactly.
 
     The whole file is checked before the first array is made, and memory is bounded by the size of the file.
 
@@ -155,11 +157,13 @@ def load_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], di
                 raw = bytearray(end - begin)
                 if file.readinto(raw) != end - begin:
                     damaged(f"it ends inside array {name!r}")
-                array = np.frombuffer(raw, np.uint8 if kind == "BOOL" else DTYPES[kind])
+                array = np.frombuffer(raw, np.uint8 if kind == "BOOL" else READABLE[kind])
                 if kind == "BOOL":
                     if array.size and array.max() > 1:
                         damaged(f"array {name!r} of BOOL holds bytes other than 0 and 1")
                     array = array.view(bool)
+                elif kind == "BF16":
+                    array = (array.astype(np.uint32) << 16).view(np.float32)
                 arrays[name] = array.reshape(shape).astype(array.dtype.newbyteorder("="), copy=False)
         except ValueError as error:
             raise ValueError(f"{shown} is no valid file of arrays (safetensors): {error}.") from None
@@ -223,14 +227,14 @@ def checked_entry(name: str, entry: Any) -> Entry:
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         damaged(f"array {name!r} wanted the entries dtype, shape and data_offsets")
     kind, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if not isinstance(kind, str) or kind not in DTYPES:
-        damaged(f"array {name!r} is of dtype {kind!r:.40}; known are {known()}")
+    if not isinstance(kind, str) or kind not in READABLE:
+        damaged(f"array {name!r} is of dtype {kind!r:.40}; known are {', '.join(READABLE)}")
     if not isinstance(shape, list) or len(shape) > MANY or not all(is_count(n) for n in shape):
         damaged(f"array {name!r} wanted a shape of integers that are not negative, got {shape!r:.80}")
     if not isinstance(offsets, list) or len(offsets) != 2 or not all(is_count(n) for n in offsets):
         damaged(f"array {name!r} wanted data_offsets of two integers that are not negative, got {offsets!r:.80}")
     begin, end = offsets
-    wanted = math.prod(shape) * DTYPES[kind].itemsize
+    wanted = math.prod(shape) * READABLE[kind].itemsize
     if end - begin != wanted:
         damaged(f"array {name!r} of shape {tuple(shape)} and {kind} takes {wanted} bytes, got the range {begin}–{end}")
     return kind, tuple(shape), begin, end

@@ -20,6 +20,7 @@ from .jobs import environment, networks
 
 STOPS_WITHIN = 5  # seconds, as the module says
 NOTICES_WITHIN = 30  # without the launcher
+NAMES_WITHIN = 15  # what fails by an exception
 
 JOB = '''
 """Train as one of several processes; arguments: what is written, what is different here, options as JSON."""
@@ -27,6 +28,7 @@ import json
 import os
 import signal
 import sys
+import time
 
 import numpy as np
 
@@ -47,7 +49,11 @@ class Odd(nn.Module):
 
 class Die(Callback):
     def step(self, state):
-        if state.step == options["dies"] and rank == options.get("who", 1):
+        if state.step == options.get("raises") and rank == options.get("who", 1):
+            raise ValueError("a callback of mine")
+        if state.step == options.get("leaves") and rank == options.get("who", 1):
+            sys.exit()
+        if state.step == options.get("dies") and rank == options.get("who", 1):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -66,10 +72,12 @@ if __name__ == "__main__":
         model, x, y = networks(32)[name.removeprefix("divided ")]
         if options.get("differs") == "weights" and rank == 1:
             model.layers[0].weight.data = model.layers[0].weight.data * 1.001
+        if options.get("differs") == "data" and rank == 1:
+            x[17] += 1e-3
         if options.get("differs") == "code":
             model.layers[2] = Odd()
         how = {"mesh": Mesh(model=2, large=50) if "divided" in name else True}
-        if "dies" in options:
+        if {"dies", "raises", "leaves"} & set(options):
             how["callbacks"] = Die()
         if options.get("checkpoint"):
             own = rank if options["checkpoint"] == "own" else ""
@@ -81,6 +89,9 @@ if __name__ == "__main__":
     with open(f"{folder}/found{rank}.json", "w") as file:
         json.dump(found, file)
     print("trained")
+    if rank == 0 and "draws" in options:
+        time.sleep(options["draws"])
+        print("drawn")
 '''.replace("# NETWORKS\n", inspect.getsource(networks))
 
 
@@ -105,6 +116,33 @@ def job(tmp_path):
         return done.returncode, done.stdout + done.stderr, time.monotonic() - start, found
 
     return job
+
+
+@pytest.fixture
+def alone(tmp_path):
+    """Start the script as two processes, without the launcher."""
+    path, started = tmp_path / "job.py", []
+    path.write_text(JOB)
+
+    def alone(options):
+        known = {"AUTOGRAD_NN_COORDINATOR": f"127.0.0.1:{module.free_port()}", "AUTOGRAD_NN_PROCESSES": "2"}
+        started.extend(
+            subprocess.Popen(
+                [sys.executable, str(path), str(tmp_path), json.dumps(options)],
+                env=environment(**known, AUTOGRAD_NN_PROCESS=str(rank)),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            for rank in range(2)
+        )
+        return started
+
+    yield alone
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 def names_of_job(tmp_path):
@@ -239,38 +277,60 @@ class TestWithJax:
         assert found[0]["mlp"] == found[1]["mlp"] == pytest.approx(wanted, rel=2e-5)  # all four epochs
         assert alone["loss"].tolist() == pytest.approx(wanted, rel=2e-5)  # and so on one process
 
-    def test_without_the_launcher_the_others_notice_and_say_what_to_do(self, tmp_path):
-        path = tmp_path / "job.py"
-        path.write_text(JOB)
-        address = f"127.0.0.1:{module.free_port()}"
-        options = json.dumps({"networks": ["mlp"], "dies": 3})
-        processes = [
-            subprocess.Popen(
-                [sys.executable, str(path), str(tmp_path), options],
-                env=environment(
-                    AUTOGRAD_NN_COORDINATOR=address, AUTOGRAD_NN_PROCESSES="2", AUTOGRAD_NN_PROCESS=str(rank)
-                ),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-            for rank in range(2)
-        ]
-        try:
-            processes[1].wait(90)
-            assert processes[1].returncode == -signal.SIGKILL
-            start = time.monotonic()
-            output, _ = processes[0].communicate(timeout=NOTICES_WITHIN)
-            assert time.monotonic() - start < NOTICES_WITHIN
-            assert processes[0].returncode != 0
-            assert "most likely since another process has ended" in output and "resume=True" in output
-        finally:
-            for process in processes:
-                process.kill()
-                process.wait()
-                process.stdout.close()
+    def test_without_the_launcher_the_others_notice_and_say_what_to_do(self, alone):
+        processes = alone({"networks": ["mlp"], "dies": 3})
+        processes[1].wait(90)
+        assert processes[1].returncode == -signal.SIGKILL
+        start = time.monotonic()
+        output, _ = processes[0].communicate(timeout=NOTICES_WITHIN)
+        assert time.monotonic() - start < NOTICES_WITHIN
+        assert processes[0].returncode != 0
+        assert "most likely since another process has ended" in output and "resume=True" in output
 
-    @pytest.mark.parametrize(("what", "says"), [("weights", "initial weights"), ("code", "programs")])
+    @pytest.mark.parametrize("who", [0, 1])
+    def test_without_the_launcher_an_exception_is_told_to_the_others(self, alone, who):
+        processes = alone({"networks": ["mlp"], "raises": 3, "who": who})
+        while True:  # till it raises
+            line = processes[who].stdout.readline()
+            if line.startswith("ValueError: a callback of mine") or not line:
+                break
+        start = time.monotonic()
+        output, _ = processes[1 - who].communicate(timeout=NAMES_WITHIN)
+        processes[who].wait(NAMES_WITHIN)
+        assert time.monotonic() - start < NAMES_WITHIN
+        assert [process.returncode for process in processes] == [1, 1]
+        assert f"process {who} of 2 has raised ValueError: a callback of mine" in output and "resume=True" in output
+
+    @pytest.mark.parametrize(("what", "who"), [("raises", 0), ("raises", 1), ("leaves", 1)])
+    def test_the_process_that_fails_is_blamed(self, job, what, who):
+        status, output, _, found = job(2, networks=["mlp"], who=who, **{what: 3})
+        assert status == 1 and not found
+        assert f"launch: process {who} of 2 " in output
+        why = "has raised ValueError: a callback of mine" if what == "raises" else "has come to the end of its script"
+        assert f"process {who} of 2 {why}" in output
+
+    @pytest.mark.parametrize("who", [0, 1])
+    def test_a_process_that_ends_without_fit(self, tmp_path, capfd, who):
+        path = script(
+            tmp_path,
+            "import os\n"
+            f"if os.environ['AUTOGRAD_NN_PROCESS'] != '{who}':\n"
+            "    from autograd_nn import cluster\n"
+            "    cluster.join()\n",
+        )
+        start = time.monotonic()
+        assert main(["-n", "2", path]) == 1
+        assert time.monotonic() - start < NAMES_WITHIN
+        says = f"process {who} of 2 has come to the end of its script without fit(…, mesh=…) or cluster.join()"
+        assert says in capfd.readouterr().err
+
+    def test_one_process_may_go_on_for_long_after_fit(self, job):
+        status, output, _, found = job(2, networks=["mlp"], draws=13)  # JAX would wait for 10 seconds
+        assert status == 0 and len(found) == 2 and "drawn" in output, output
+
+    @pytest.mark.parametrize(("what", "says"), [
+        ("weights", "initial weights"), ("data", "data and settings"), ("code", "programs"),
+    ])  # fmt: skip
     def test_processes_that_do_not_run_the_same(self, job, what, says):
         status, output, _, found = job(2, networks=["mlp"], differs=what)
         assert status != 0 and not found

@@ -55,6 +55,20 @@ def test_the_bytes_are_those_of_the_format(tmp_path):
     assert raw[8 + length :] == struct.pack("<ff", 1.0, 2.0)
 
 
+def test_numbers_of_bfloat16_become_float32(tmp_path):
+    """By hand: the sign, 8 bits of exponent, and 7 of the fraction."""
+    known = {0x3F80: 1.0, 0xC000: -2.0, 0x4049: 3.140625, 0x0080: 2.0**-126, 0x7F80: np.inf, 0x8000: -0.0}
+    header = {"w": {"dtype": "BF16", "shape": [2, 3], "data_offsets": [0, 12]}}
+    (tmp_path / "a").write_bytes(forged(header, struct.pack("<6H", *known)))
+    found = load_arrays(tmp_path / "a")[0]["w"]
+    assert found.dtype == np.float32 and found.shape == (2, 3)
+    assert found.tobytes() == np.array(list(known.values()), np.float32).tobytes()
+    found[...] = 1
+    (tmp_path / "a").write_bytes(forged(header, bytes(24)))
+    with pytest.raises(ValueError, match="BF16 takes 12 bytes|something was added"):
+        load_arrays(tmp_path / "a")
+
+
 def test_arrays_are_aligned(tmp_path):
     save_arrays(tmp_path / "a", {"byte": np.ones(3, np.int8), "double": np.ones(2), "half": np.ones(1, np.float16)})
     raw = (tmp_path / "a").read_bytes()

@@ -11,12 +11,14 @@ import contextlib
 import hashlib
 import importlib
 import os
-import sys
+import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from .peers import AGAIN, JOINED, announced, leave_mark, meet, say, waiting
 from .xla_ops import package
 
 __all__ = ["Mesh", "MeshError", "fetched", "is_lost", "join", "lost", "mesh_of"]
@@ -24,9 +26,22 @@ __all__ = ["Mesh", "MeshError", "fetched", "is_lost", "join", "lost", "mesh_of"]
 COORDINATOR, COUNT, RANK = "AUTOGRAD_NN_COORDINATOR", "AUTOGRAD_NN_PROCESSES", "AUTOGRAD_NN_PROCESS"
 HEARTBEAT = 10
 """Seconds without a sign of life after which a process counts as dead."""
+COME = 60
+"""Seconds that processes have to come together."""
+LAUNCHERS = {
+    "Slurm": ("SLURM_NTASKS", "SLURM_PROCID"),
+    "Open MPI": ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
+    "Open MPI 5": ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
+    "MPICH or Intel MPI": ("PMI_SIZE", "PMI_RANK"),
+    "MVAPICH": ("MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_RANK"),
+}
+"""Where launchers write how many processes there are, and which one this is."""
+FOUND = ("Slurm", "Open MPI", "Cloud TPU")
+"""Launchers under which JAX finds the coordinator."""
 LOST = ("ABORTED", "CANCELLED", "DEADLINE_EXCEEDED", "FAILED_PRECONDITION", "INTERNAL", "UNAVAILABLE", "UNKNOWN")
 """With one of these begins what JAX says when processes do not reach each other."""
 LARGE = 1 << 24  # elements of a parameter from which it is divided, if the mesh has devices for that
+TELL = f"Set {COORDINATOR}=host:port, {COUNT} and {RANK} in every process."
 SAME = (
     "Start the same script with the same arguments, data, versions and seed= everywhere (model parts take rng=, and "
     "seed=None is another number in each process)."
@@ -34,7 +49,13 @@ SAME = (
 
 
 class MeshError(RuntimeError):
-    """Processes or devices do not work together; the message says what to write."""
+    """Processes or devices do not work together; the message says what to write.
+
+    Attributes:
+        follows: has another process ended first, so that this one could not go on?
+    """
+
+    follows = False
 
 
 def is_lost(error: Exception) -> bool:
@@ -45,13 +66,12 @@ def is_lost(error: Exception) -> bool:
 
 def lost(what: str, error: Exception) -> MeshError:
     """Return the error for a job that has lost a process; say it at once, since JAX may end this process, too."""
-    message = (
-        f"{what} failed, most likely since another process has ended: {str(error).splitlines()[0]:.300}. Start the "
-        "job again with resume=True: it goes on from its last checkpoint."
-    )
-    sys.stderr.write(f"autograd_nn: {message}\n")
-    sys.stderr.flush()
-    return MeshError(message)
+    why = announced() or f"most likely since another process has ended: {str(error).splitlines()[0]:.300}"
+    message = f"{what} failed, {why}. {AGAIN}"
+    say(message)
+    made = MeshError(message)
+    made.follows = True
+    return made
 
 
 @contextlib.contextmanager
@@ -62,7 +82,8 @@ def together(what: str) -> Iterator[None]:
         MeshError: if one of them has ended.
     """
     try:
-        yield
+        with waiting():
+            yield
     except (RuntimeError, ValueError) as error:
         if isinstance(error, MeshError) or not is_lost(error):
             raise
@@ -84,55 +105,133 @@ def jax_package(what: str = "a mesh of devices") -> Any:
 def join() -> int:
     """Join the processes of this job, and return how many there are; 1 if it is no job of several processes.
 
-    Called by `fit` when it gets a mesh; call it yourself where JAX is used before. Under ``python -m
-    autograd_nn.launch``, Slurm, Open MPI and on cloud TPUs all is found in the environment; elsewhere, as under
-    Kubernetes, set AUTOGRAD_NN_COORDINATOR=host:port, AUTOGRAD_NN_PROCESSES and AUTOGRAD_NN_PROCESS.
+    Called by `fit` when it gets a mesh; call it yourself, at the top of the script, where JAX is used before, and where
+    a process may fail before `fit`: from here on the others are told when one raises, or when its script is over.
+    Under ``python -m autograd_nn.launch``, Slurm and Open MPI all is found in the environment; elsewhere, as under
+    Kubernetes, set AUTOGRAD_NN_COORDINATOR=host:port, AUTOGRAD_NN_PROCESSES and AUTOGRAD_NN_PROCESS; the last two are
+    not needed under MPICH and Intel MPI.
 
     Raises:
         ImportError: if JAX is not installed.
-        MeshError: if JAX was used before, or the others cannot be reached.
+        MeshError: if JAX was used before, the environment is not complete, or the others do not come in a minute.
     """
     jax = jax_package()
     if jax.distributed.is_initialized():
         return jax.process_count()
-    address = os.environ.get(COORDINATOR)
-    settings: dict[str, Any] = {}
-    if address:
-        try:
-            settings = {"num_processes": int(os.environ[COUNT]), "process_id": int(os.environ[RANK])}
-        except (KeyError, ValueError) as error:
-            raise MeshError(
-                f"{COORDINATOR} is set, so {COUNT} and {RANK} wanted to be whole numbers, the number of processes and "
-                f"that of this one from 0; got {os.environ.get(COUNT)!r} and {os.environ.get(RANK)!r}."
-            ) from error
-        settings |= {"coordinator_address": address, "cluster_detection_method": "deactivate"}
-        if settings["num_processes"] == 1:
-            return 1
-    elif not under_launcher():
+    settings = settings_of_job()
+    if settings is None:
         return 1
-    try:
-        jax.distributed.initialize(
-            **settings,
-            initialization_timeout=60,
-            heartbeat_timeout_seconds=HEARTBEAT,
-            shutdown_timeout_seconds=HEARTBEAT,
-        )
-    except RuntimeError as error:
+    leave_mark(JOINED, settings.get("process_id", 0))
+    failure: list[Exception] = []
+
+    def initialize() -> None:
+        try:
+            jax.distributed.initialize(
+                **settings,
+                initialization_timeout=COME + HEARTBEAT,
+                heartbeat_timeout_seconds=HEARTBEAT,
+                shutdown_timeout_seconds=HEARTBEAT,
+            )
+        except Exception as error:  # noqa: BLE001  (raised below)
+            failure.append(error)
+
+    # In a thread, since JAX ends this process where not all come.
+    thread = threading.Thread(target=initialize, name="autograd_nn join", daemon=True)
+    thread.start()
+    thread.join(COME)
+    if thread.is_alive():
+        raise MeshError(f"{missed(settings)} Within {COME} seconds all have to come to fit(…, mesh=…) or join().")
+    if failure:
+        what = f"the processes of this job did not come together: {str(failure[0]).splitlines()[0]} "
+        if isinstance(failure[0], ValueError):  # of what JAX wants to know
+            raise MeshError(f"{what}{TELL}") from failure[0]
         raise MeshError(
-            f"the processes of this job did not come together: {str(error).splitlines()[0]} Write "
-            "autograd_nn.cluster.join() at the top of the script, before JAX is used; and see that the address "
-            f"{address or 'of the coordinator'} can be reached from every process."
-        ) from error
+            f"{what}Write autograd_nn.cluster.join() at the top of the script, before JAX is used; and see that the "
+            f"address {settings.get('coordinator_address', 'of the coordinator')} can be reached from every process."
+        ) from failure[0]
+    meet(jax.process_index(), jax.process_count())
     return jax.process_count()
 
 
-def under_launcher() -> bool:
-    """Was this process started by a launcher that JAX knows, as one of several?"""
-    counts = ("SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE")
-    here = ("SLURM_PROCID", "OMPI_COMM_WORLD_RANK")
-    return any(int(os.environ.get(n) or 1) > 1 and i in os.environ for n, i in zip(counts, here, strict=True)) or (
-        "JAX_COORDINATOR_ADDRESS" in os.environ
-    )
+def missed(settings: dict[str, Any]) -> str:
+    """Say who has not come, as far as it can be known."""
+    address, process, count = map(settings.get, ("coordinator_address", "process_id", "num_processes"))
+    if process and address:
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), 2).close()
+        except OSError as error:
+            return f"process 0 cannot be reached at {address} ({error}): it has ended, or has another address."
+    if count == 2 and process is not None:
+        return f"process {1 - process} has not come: it has ended, or is late; see what it has printed."
+    which = f"the {count} processes" if count else "the processes"
+    return f"not all of {which} have come: one has ended, or is late; see what they have printed."
+
+
+def settings_of_job() -> dict[str, Any] | None:
+    """Return what the environment tells JAX of a job of several processes; None if this process is alone.
+
+    Raises:
+        MeshError: naming variables that are missing or malformed.
+    """
+    address, launcher = os.environ.get(COORDINATOR), launcher_here()
+    if not address:
+        if alone := [name for name in (COUNT, RANK) if name in os.environ]:
+            raise MeshError(
+                f"{alone[0]} is set and {COORDINATOR} is not: set it to host:port, the machine of process 0 and a free "
+                "port there, the same in every process; or set none of them."
+            )
+        if "JAX_COORDINATOR_ADDRESS" in os.environ:
+            return {}
+        if launcher is None:
+            return None
+        if launcher not in FOUND:
+            raise MeshError(
+                f"this is one of several processes under {launcher}, which does not tell where process 0 is: set "
+                f"{COORDINATOR}=host:port in all of them, the machine of process 0 and a free port there, as in "
+                f"mpiexec -genv {COORDINATOR} node1:9911 …"
+            )
+        return {}
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        raise MeshError(
+            f"{COORDINATOR} wanted host:port, the machine of process 0 and a free port there, as in node1:9911; got "
+            f"{address!r}."
+        )
+    names = LAUNCHERS[launcher] if launcher in LAUNCHERS and not {COUNT, RANK} & set(os.environ) else (COUNT, RANK)
+    count, process = (os.environ.get(name, "") for name in names)
+    if not (count.isdecimal() and process.isdecimal() and int(process) < int(count)):
+        raise MeshError(
+            f"{COORDINATOR} is set, so {COUNT} and {RANK} wanted to be whole numbers, the number of processes and "
+            f"that of this one, from 0 and below it; got {os.environ.get(COUNT)!r} and {os.environ.get(RANK)!r}."
+        )
+    if int(count) == 1:
+        return None
+    return {
+        "coordinator_address": address,
+        "num_processes": int(count),
+        "process_id": int(process),
+        "cluster_detection_method": "deactivate",
+    }
+
+
+def launcher_here() -> str | None:
+    """Return by which launcher this process was started as one of several; None if it was by none.
+
+    Raises:
+        MeshError: if what a launcher sets is no number.
+    """
+    for launcher, (count, process) in LAUNCHERS.items():
+        given = os.environ.get(count)
+        if given is None or process not in os.environ:
+            continue
+        if not given.isdecimal() or not os.environ[process].isdecimal():
+            raise MeshError(f"{count} and {process} wanted numbers, got {given!r} and {os.environ[process]!r}.")
+        if int(given) > 1:
+            has_all = launcher != "Open MPI" or "OMPI_MCA_orte_hnp_uri" in os.environ  # version 5 does not set it
+            return launcher if has_all else "Open MPI 5"
+    several = "," in os.environ.get("TPU_WORKER_HOSTNAMES", "") or "MEGASCALE_COORDINATOR_ADDRESS" in os.environ
+    return "Cloud TPU" if several else None
 
 
 class Mesh:
@@ -158,8 +257,9 @@ class Mesh:
             if n is not None and (isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1):
                 raise ValueError(f"Mesh wanted {name} as a whole number, at least 1, got {n!r}.")
         jax = jax_package()
-        self.processes = join()
+        join()
         found = jax.devices()
+        self.processes = jax.process_count()
         count = len(found) if devices is None else int(devices)
         if count > len(found):
             raise MeshError(

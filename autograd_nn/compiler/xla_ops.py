@@ -148,8 +148,63 @@ for _name in "fft ifft rfft irfft hfft ihfft fftn ifftn rfftn irfftn fft2 ifft2 
 
 
 @lower("convolve")
-def convolve(jnp: Any, x: Any, y: Any, *, mode: str) -> Any:
-    return jnp.convolve(jnp.ravel(x), jnp.ravel(y), mode)
+def convolve(jnp: Any, x: Any, y: Any, *, mode: str, _flip: bool = False) -> Any:
+    """Convolutions of XLA saturate where integers overflow; these products and sums wrap, as in NumPy."""
+    x, y = jnp.ravel(x), jnp.ravel(y)
+    dtype = jnp.result_type(x, y)
+    if dtype.kind not in "iu":
+        return (jnp.correlate if _flip else jnp.convolve)(x, y, mode=mode)
+    y = y[::-1] if _flip else y
+    n, m = max(x.size, y.size), min(x.size, y.size)
+    before = m // 2 if _flip and x.size < y.size else (m - 1) // 2  # NumPy turns the result around
+    long, short = (x, y) if x.size >= y.size else (y, x)
+    windows = jnp.pad(long.astype(dtype), m - 1)[np.arange(n + m - 1)[:, None] + np.arange(m)]
+    whole = jnp.sum(windows * short[::-1].astype(dtype), axis=-1, dtype=dtype)
+    length, start = {"full": (n + m - 1, 0), "same": (n, before), "valid": (n - m + 1, m - 1)}[mode]
+    return whole[start : start + length]
+
+
+LOWERINGS["correlate"] = functools.partial(convolve, _flip=True)
+
+
+def integer_power(jnp: Any, x: Any, y: Any) -> Any:
+    """By squaring, bit by bit of the exponent: so products wrap as NumPy's do."""
+    if y.dtype.kind == "i":
+        demand(jnp.all(y >= 0))
+
+    def step(_: Any, state: Any) -> Any:
+        out, square, left = state
+        return jnp.where(left & 1 == 1, out * square, out), square * square, left >> 1
+
+    x, y = jnp.broadcast_arrays(x, y)
+    return package().lax.fori_loop(0, 8 * y.dtype.itemsize, step, (jnp.ones_like(x), x, y))[0]
+
+
+@lower("kron")
+def kron(jnp: Any, x: Any, y: Any) -> Any:
+    x, y = jnp.asarray(x), jnp.asarray(y)
+    if x.dtype == y.dtype == bool:  # which JAX does not multiply
+        return jnp.kron(x.astype("uint8"), y.astype("uint8")) != 0
+    return jnp.kron(x, y)
+
+
+@lower("searchsorted")
+def searchsorted(jnp: Any, a: Any, v: Any, **attrs: Any) -> Any:
+    a, v = jnp.asarray(a), jnp.asarray(v)
+    dtype = canonical(np.promote_types(a.dtype, v.dtype))  # JAX would compare int32 and float32 in float32
+    return jnp.searchsorted(a.astype(dtype), v.astype(dtype), **attrs)
+
+
+@lower("power")
+def power(jnp: Any, x: Any, y: Any) -> Any:
+    dtype = jnp.result_type(x, y)
+    if dtype.kind in "iu":
+        return integer_power(jnp, jnp.asarray(x, dtype), jnp.asarray(y, dtype))
+    out = jnp.power(x, y)
+    if dtype.kind != "c":
+        return out
+    of_zero = jnp.where(jnp.real(y) > 0, 0.0, complex(math.nan, math.nan))
+    return jnp.where(y == 0, 1.0, jnp.where(x == 0, of_zero, out)).astype(out.dtype)  # of these JAX has its own
 
 
 @lower("alias", "positive")

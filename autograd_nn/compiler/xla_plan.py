@@ -16,6 +16,7 @@ import numpy as np
 
 from .device import DeviceState, is_device_array
 from .mesh import Mesh, MeshError, fetched, is_lost, jax_package, lost
+from .peers import waiting
 from .program import Instruction, Program, Variable
 from .xla_ops import canonical, demanding, has_mask, lowering, package, refusal
 
@@ -116,8 +117,9 @@ class XlaPlan:
                     kept = [x if is_device_array(x) else mesh.place(x, mesh.sharding()) for x in kept]
                     drawn = [mesh.place(x, mesh.sharding()) for x in drawn]
                 try:
-                    results, assigned, checked, holds = compiled(given, kept, drawn)
-                    jax.block_until_ready(results or assigned)  # then nobody reads the arguments any more
+                    with waiting():
+                        results, assigned, checked, holds = compiled(given, kept, drawn)
+                        jax.block_until_ready(results or assigned)  # then nobody reads the arguments any more
                 except Exception as error:
                     if not self.final:
                         raise
@@ -217,7 +219,8 @@ def operands(jnp: Any, i: Instruction, given: Iterable[Any]) -> list[Any]:
     found = []
     for x, v, wanted in zip(given, i.args, computed_in(i), strict=True):
         if wanted is not None and not v.python and wanted != v.dtype:
-            x = jnp.asarray(x, canonical(wanted))
+            # JAX makes a bool of a complex number by its real part
+            x = jnp.asarray(x) != 0 if wanted.kind == "b" else jnp.asarray(x, canonical(wanted))
         found.append(x)
     return found
 

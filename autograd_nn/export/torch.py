@@ -47,6 +47,7 @@ def from_torch_state_dict(
     Args:
         model: made of the same layers, in the same order.
         state: a safetensors file, or arrays by name, such as ``{k: v.numpy() for k, v in net.state_dict().items()}``.
+            Numbers of bfloat16 become float32.
         names: of parts that are called something else there: from paths here to names there, as in
             ``{"layers.0": "fc1", "layers.1": "fc2"}`` for an `MLP`.
 
@@ -62,7 +63,7 @@ def from_torch_state_dict(
     """
     check_module("from_torch_state_dict", model)
     given = dict(load_arrays(state)[0]) if isinstance(state, (str, os.PathLike)) else dict(state)
-    theirs = {name: np.asarray(x) for name, x in given.items() if not name.endswith("num_batches_tracked")}
+    theirs = {name: known(np.asarray(x)) for name, x in given.items() if not name.endswith("num_batches_tracked")}
     found: dict[str, np.ndarray] = {}
     problems = []
     expected: set[str] = set()
@@ -130,6 +131,11 @@ def to_torch_state_dict(
 def check_module(called: str, model: Any) -> None:
     if not isinstance(model, Module):
         raise TypeError(f"{called} wanted an nn.Module, got {type(model).__name__}.")
+
+
+def known(x: np.ndarray) -> np.ndarray:
+    """Return an array of bfloat16, which is a guest in NumPy, as float32."""
+    return x.astype(np.float32) if x.dtype.name == "bfloat16" else x
 
 
 def joined(prefix: str, name: str) -> str:

@@ -7,6 +7,10 @@ jax.grad(lambda p: loss(f(p, x), y))(f.parameters)
 
 from __future__ import annotations
 
+import contextlib
+import enum
+import inspect
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -33,7 +37,9 @@ def to_jax(f: Callable[..., Any]) -> JaxFunction:
     Args:
         f: a module, which predicts (dropout is off): the function takes its parameters first, as a dict of arrays by
             path, which ``.parameters`` returns as they are now. Or a function of arrays; what it uses without being
-            given it is a constant.
+            given it is a constant. Arguments may be given by name. None, texts, True and False, dtypes and functions
+            are no arrays: they are fixed when the function is recorded, anew for each that comes; ``jax.jit`` takes
+            them where its ``static_argnames`` names them.
 
     Raises:
         ImportError: if JAX is not installed.
@@ -61,6 +67,9 @@ class JaxFunction:
     def __init__(self, f: Callable[..., Any]) -> None:
         self.function, self.module = f, module_of(f)
         self.__name__ = getattr(f, "__name__", type(f).__name__)
+        if self.module is None:
+            with contextlib.suppress(TypeError, ValueError):  # functions of C may have none
+                self.__signature__ = inspect.signature(f)
         self._recordings: dict[Any, tuple[Program, list[str], Any, list[Any]]] = {}
 
     @property
@@ -71,7 +80,7 @@ class JaxFunction:
             leaves = self.module.state_leaves() if self.module is not None else {}
             return {path: jax.numpy.array(held(leaf)) for path, leaf in leaves.items()}
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
         """Compute; of a module with its parameters first."""
         given: dict[str, Any] = {}
         if self.module is not None:
@@ -79,9 +88,9 @@ class JaxFunction:
                 came = type(args[0]).__name__ if args else "nothing"
                 raise TypeError(f"{self.__name__}: wanted the parameters first, f(f.parameters, x); got {came}.")
             given, args = args[0], args[1:]
-        leaves, structure = nested.flatten(args, none_is_leaf=True)
+        leaves, structure = nested.flatten((args, keywords), none_is_leaf=True)
         leaves = [x._data if isinstance(x, Node) else x for x in leaves]
-        kinds = tuple(type(x) if isinstance(x, NUMBERS) else (np.shape(x), str(x.dtype)) for x in leaves)
+        kinds = tuple(map(self._kind, leaves))
         if (structure, kinds) not in self._recordings:
             self._recordings[structure, kinds] = self._record(leaves, structure)
         program, names, result, constants = self._recordings[structure, kinds]
@@ -89,17 +98,34 @@ class JaxFunction:
             raise TypeError(f"{self.__name__}: the parameters lack {missing[0]!r}; f.parameters has all of them.")
         states = [given[name] if name else constant for name, constant in zip(names, constants, strict=True)]
         used = [[i for i, v in enumerate(part) if v is not None] for part in (program.arguments, program.states, [])]
+        leaves = [x for x in leaves if not isinstance(x, FIXED)]
         outputs, _, _ = traced(program, [leaves[i] for i in used[0]], [states[i] for i in used[1]], [], used)
         computed = iter(outputs)
         return nested.unflatten(result[0], [next(computed) if c is None else c for c in result[1]])
 
+    def _kind(self, x: Any) -> Any:
+        """Return what has to be the same for a recording to fit an argument."""
+        if isinstance(x, FIXED):
+            return type(x), x
+        if isinstance(x, NUMBERS):
+            return type(x)
+        if not hasattr(x, "dtype") or not hasattr(x, "shape"):
+            raise TypeError(
+                f"{self.__name__}: wanted arrays, numbers, and None, texts, True or False, dtypes or functions, which "
+                f"are fixed; got {type(x).__name__}. Let the function use it without being given it, as in "
+                "to_jax(lambda x: f(x, it))."
+            )
+        return np.shape(x), str(x.dtype)
+
     def _record(self, leaves: list[Any], structure: Any) -> tuple[Program, list[str], Any, list[Any]]:
         """Return the program, for each state its path or "", how results are put together, and the states' data."""
         recorder = Recorder()
-        examples = [RecordedArray.leaf(example(x)) for x in leaves]
+        given = [x if isinstance(x, FIXED) else RecordedArray.leaf(example(x)) for x in leaves]
+        examples = [x for x in given if isinstance(x, RecordedArray)]
         quiet = np.errstate(all="ignore")
         with predicting(self.function), mode(recorder=recorder, observer=None, trace=0, since=0), quiet:
-            result = self.function(*nested.unflatten(structure, examples))
+            args, keywords = nested.unflatten(structure, given)
+            result = self.function(*args, **keywords)
             results, shape = nested.flatten(result, none_is_leaf=True)
             results = [recorder.now(y) if isinstance(y, Node) else y for y in results]
         computed: list[Node] = [y for y in results if isinstance(y, Node)]
@@ -127,7 +153,20 @@ class JaxFunction:
         return f"to_jax({self.__name__})"
 
 
-NUMBERS = (bool, int, float, complex)
+NUMBERS = (int, float, complex)
+FIXED = (
+    type(None),
+    bool,
+    str,
+    bytes,
+    type,
+    np.dtype,
+    enum.Enum,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    np.ufunc,
+)
+"""What is no array, and is part of a recording."""
 
 
 def example(x: Any) -> Any:

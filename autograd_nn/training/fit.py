@@ -547,7 +547,7 @@ class Run:
                 "models": repr([(path, type(m).__name__) for path, m in self.model.named_modules()]),
                 "initial weights": repr(summed(self.model.state_dict())),
                 "optimizers": repr(self.optimizer),
-                "data": repr(self.feed.fingerprint()),
+                "data": repr(self.feed.fingerprint(whole=True)),
                 "settings": repr((self.settings(), self.state.epochs, len(self.feed), self.state.history.seed)),
                 "versions": repr(self.state.history.environment),
             }
@@ -723,7 +723,7 @@ def summed(x: Any) -> Any:
         return {key: summed(part) for key, part in x.items()}
     if isinstance(x, (list, tuple)):
         return [summed(part) for part in x]
-    return checksum(np.atleast_1d(x)) if isinstance(x, (np.ndarray, np.generic)) else x
+    return checksum(np.atleast_1d(x), whole=True) if isinstance(x, (np.ndarray, np.generic)) else x
 
 
 def is_linear(model: Module) -> bool:

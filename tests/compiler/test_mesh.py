@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -114,21 +116,77 @@ def test_no_mesh_needs_no_jax(monkeypatch):
     assert mesh_of(None) is None and mesh_of(False) is None
 
 
-@pytest.mark.parametrize(("environment", "count"), [
-    ({}, False),
-    ({"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, False),
-    ({"SLURM_NTASKS": "4"}, False),  # in sbatch itself, outside of srun
-    ({"SLURM_NTASKS": "4", "SLURM_PROCID": "2"}, True),
-    ({"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "0"}, True),
-    ({"JAX_COORDINATOR_ADDRESS": "a:1"}, True),
-])  # fmt: skip
-def test_launchers_are_recognized(monkeypatch, environment, count):
+@pytest.fixture
+def plain(monkeypatch):
+    """The environment without a launcher."""
     for name in list(os.environ):
-        if name.startswith(("SLURM", "OMPI", "JAX")):
+        if name.startswith(("SLURM", "OMPI", "JAX", "PMI", "MV2", "TPU", "MEGASCALE", "AUTOGRAD_NN_")):
             monkeypatch.delenv(name)
+
+
+MPICH = {"PMI_SIZE": "2", "PMI_RANK": "1"}
+WHOLE = {"COORDINATOR": "node1:9911", "PROCESSES": "4", "PROCESS": "3"}
+FOUND = {"coordinator_address": "node1:9911", "num_processes": 4, "process_id": 3}
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize(("environment", "found"), [
+    ({}, None),
+    ({"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, None),
+    ({"SLURM_NTASKS": "4"}, None),  # in sbatch itself, outside of srun
+    ({"SLURM_NTASKS": "4", "SLURM_PROCID": "2"}, {}),
+    ({"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "0", "OMPI_MCA_orte_hnp_uri": "1.0;tcp://a:1"}, {}),
+    ({"JAX_COORDINATOR_ADDRESS": "a:1"}, {}),
+    ({"TPU_WORKER_HOSTNAMES": "a,b", "TPU_WORKER_ID": "0"}, {}),
+    ({"MEGASCALE_COORDINATOR_ADDRESS": "a"}, {}),
+    ({"TPU_WORKER_HOSTNAMES": "localhost", "TPU_WORKER_ID": "0"}, None),
+    ({"PMI_SIZE": "1", "PMI_RANK": "0"}, None),
+    (WHOLE, FOUND),
+    ({"COORDINATOR": "[::1]:9911", "PROCESSES": "1", "PROCESS": "0"}, None),
+    (MPICH | {"COORDINATOR": "node1:9911"}, {"coordinator_address": "node1:9911", "num_processes": 2, "process_id": 1}),
+    (MPICH | WHOLE, FOUND),
+])  # fmt: skip
+def test_launchers_are_recognized(monkeypatch, environment, found):
     for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert module.under_launcher() == count
+        monkeypatch.setenv(f"AUTOGRAD_NN_{name}" if name in WHOLE else name, value)
+    settings = module.settings_of_job()
+    if settings:
+        assert settings.pop("cluster_detection_method") == "deactivate"
+    assert settings == found
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize(("environment", "says"), [
+    (MPICH, "under MPICH or Intel MPI, .*set AUTOGRAD_NN_COORDINATOR=host:port in all of them"),
+    ({"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "0"}, "under Open MPI 5, .*set AUTOGRAD_NN_COORDINATOR"),
+    ({"MV2_COMM_WORLD_SIZE": "2", "MV2_COMM_WORLD_RANK": "0"}, "under MVAPICH, .*set AUTOGRAD_NN_COORDINATOR"),
+    ({"SLURM_NTASKS": "many", "SLURM_PROCID": "0"}, "SLURM_NTASKS and SLURM_PROCID wanted numbers, got 'many' and '0'"),
+    ({"PROCESS": "1", "PROCESSES": "2"}, "AUTOGRAD_NN_PROCESSES is set and AUTOGRAD_NN_COORDINATOR is not"),
+    (WHOLE | {"COORDINATOR": "node1"}, "wanted host:port, .*got 'node1'"),
+    (WHOLE | {"COORDINATOR": ":9911"}, "wanted host:port, .*got ':9911'"),
+    (WHOLE | {"COORDINATOR": "node1:0"}, "wanted host:port"),
+    (WHOLE | {"COORDINATOR": "node1:99999"}, "wanted host:port"),
+    (WHOLE | {"PROCESS": "4"}, "from 0 and below it; got '4' and '4'"),
+    (WHOLE | {"PROCESS": "-1"}, "from 0 and below it; got '4' and '-1'"),
+    (WHOLE | {"PROCESS": "two"}, "wanted to be whole numbers"),
+    (WHOLE | {"PROCESSES": "0", "PROCESS": "0"}, "wanted to be whole numbers"),
+    (WHOLE | {"PROCESSES": ""}, "wanted to be whole numbers"),
+])  # fmt: skip
+def test_an_environment_that_is_malformed(monkeypatch, environment, says):
+    for name, value in environment.items():
+        monkeypatch.setenv(f"AUTOGRAD_NN_{name}" if name in WHOLE else name, value)
+    with pytest.raises(MeshError, match=says):
+        module.settings_of_job()
+
+
+def test_who_has_not_come():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        job = {"coordinator_address": f"127.0.0.1:{port}", "num_processes": 2, "process_id": 0}
+        assert module.missed(job).startswith("process 1 has not come")
+        assert module.missed(job | {"num_processes": 8, "process_id": 3}).startswith("not all of the 8 processes")
+        assert module.missed({}).startswith("not all of the processes")
+    assert f"process 0 cannot be reached at 127.0.0.1:{port}" in module.missed(job | {"process_id": 1})
 
 
 @pytest.mark.xla
@@ -224,6 +282,25 @@ class TestWithJax:
         monkeypatch.setenv(module.COUNT, "1")
         monkeypatch.setenv(module.RANK, "0")
         assert join() == 1
+
+    def test_what_jax_does_not_find_is_named(self, plain, monkeypatch, jax):
+        def initialize(**settings):
+            raise ValueError("Number of processes must be defined.")
+
+        monkeypatch.setattr(jax.distributed, "initialize", initialize)
+        monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "127.0.0.1:1")
+        with pytest.raises(MeshError, match="Number of processes must be defined.*Set AUTOGRAD_NN_COORDINATOR"):
+            join()
+
+    def test_who_waits_in_vain_says_for_whom(self, plain, monkeypatch, jax):
+        for name, text in ((module.COORDINATOR, "127.0.0.1:1"), (module.COUNT, "2"), (module.RANK, "0")):
+            monkeypatch.setenv(name, text)
+        over = threading.Event()
+        monkeypatch.setattr(jax.distributed, "initialize", lambda **settings: over.wait())
+        monkeypatch.setattr(module, "COME", 0.1)
+        with pytest.raises(MeshError, match="process 1 has not come.*Within 0.1 seconds all have to come to fit"):
+            join()
+        over.set()
 
     def test_joining_too_late_says_so(self, jax, monkeypatch):
         jax.devices()

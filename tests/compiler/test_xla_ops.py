@@ -21,6 +21,27 @@ LOOSE = {"float64": 1e-9, "float32": 1e-3, "complex128": 1e-9}  # relative to th
 NOISE = {("matrix_rank", "float32")}  # a case counts singular values that rounding alone makes
 
 
+UFUNCS = (
+    "add subtract multiply divide floor_divide remainder fmod power maximum minimum arctan2 hypot equal less "
+    "greater_equal logical_and logical_or logical_xor bitwise_and bitwise_xor"
+).split()
+OTHERS = {
+    "isclose": np.isclose,
+    "where": lambda x, y: np.where(np.arange(len(x)) % 2 == 0, x, y),
+    "concatenate": lambda x, y: np.concatenate([x, y]),
+    "matmul": np.matmul,
+    "kron": np.kron,
+    "convolve": np.convolve,
+    "correlate": lambda x, y: np.correlate(x, y, "same"),
+    "searchsorted": lambda x, y: np.searchsorted(np.sort(x), y),
+}
+REAL = ("maximum", "minimum", "less", "greater_equal", "searchsorted")  # complex numbers have no order here
+DTYPES = ("bool", "int8", "uint8", "int32", "int64", "uint64", "float32", "float64", "complex64")
+SMALL = {dtype: np.array([0, 1, 3, 2, 100, 0], dtype) for dtype in DTYPES}
+with np.errstate(invalid="ignore"):
+    LARGE = {dtype: np.array([16777217, 0, 3, -1, 16777219, 0]).astype(dtype) for dtype in DTYPES}
+
+
 def transposed(v):
     return (v.conj() if v.dtype.kind == "c" else v).swapaxes(-1, -2)
 
@@ -144,6 +165,54 @@ class TestWithJax:
             assert a.dtype == b.dtype and a.shape == b.shape, i
             assert np.allclose(a, b, rtol=8 * np.finfo(b.dtype).eps if b.dtype.kind in "fc" else 0, equal_nan=True), i
         assert compiled.fallbacks == 0
+
+    @pytest.mark.parametrize("name", [*UFUNCS, *OTHERS])
+    def test_two_dtypes_are_computed_as_numpy_does(self, name):
+        """Every pair that NumPy takes, with numbers that overflow, that float32 rounds, and zeros."""
+        f = OTHERS.get(name) or getattr(np, name)
+        pairs, wanted = [], []
+        for x in map(SMALL.__getitem__, DTYPES):
+            for y in map(LARGE.__getitem__, DTYPES):
+                for a, b in ((x, y), (y, x)):
+                    if "c" in a.dtype.kind + b.dtype.kind and name in REAL:
+                        continue
+                    try:
+                        with np.errstate(all="ignore"):
+                            wanted.append(f(a, b))
+                    except (TypeError, ValueError):  # NumPy refuses
+                        continue
+                    pairs.append((a, b))
+        compiled = compile(lambda pairs: [f(a, b) for a, b in pairs], backend="xla")
+        for (a, b), found, w in zip(pairs, compiled(pairs), wanted, strict=True):
+            found, w = np.asarray(found), np.asarray(w)
+            assert found.dtype == w.dtype and found.shape == w.shape, (a.dtype, b.dtype)
+            if w.dtype.kind == "c":  # of infinities the other part is XLA's own
+                found, w = found[~np.isinf(w)], w[~np.isinf(w)]
+            if w.dtype.kind in "fc":
+                assert np.allclose(found, w, rtol=64 * np.finfo(w.dtype).eps, equal_nan=True), (a.dtype, b.dtype)
+            else:
+                assert np.array_equal(found, w), (a.dtype, b.dtype)
+        assert compiled.fallbacks == 0
+
+    def test_complex_powers_of_zero(self):
+        x, y = np.array([0, 0, 0, 0, 1j]), np.array([0j, 1j, 2, -1, 0])
+        with np.errstate(all="ignore"):
+            wanted = np.power(x, y)
+        assert np.array_equal(compile(np.power, backend="xla")(x, y), wanted, equal_nan=True)
+
+    def test_integers_to_negative_powers_are_the_error_of_eager_code(self):
+        compiled = compile(lambda x, y: x**y, backend="xla")
+        assert compiled(np.array([3]), np.array([41])).tolist() == [3**41 - 2**64 * ((3**41 + 2**63) // 2**64)]
+        with pytest.raises(ValueError, match="negative integer powers"):
+            compiled(np.array([3]), np.array([-1]))
+
+    @pytest.mark.parametrize("f", [np.convolve, np.correlate])
+    @pytest.mark.parametrize("mode", ["full", "same", "valid"])
+    def test_windows_of_any_two_lengths(self, f, mode):
+        rng = np.random.default_rng(0)
+        for n, m in ((6, 3), (3, 6), (2, 5), (5, 2), (4, 4), (1, 3)):
+            x, y = rng.integers(0, 120, n).astype("int8"), rng.integers(0, 120, m).astype("int8")
+            assert np.array_equal(compile(lambda x, y: f(x, y, mode), backend="xla")(x, y), f(x, y, mode)), (n, m)
 
     @pytest.mark.parametrize("dtype", ["uint8", "uint64", "int8"])
     def test_indices_of_any_integers(self, dtype):

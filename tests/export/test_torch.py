@@ -125,3 +125,12 @@ def test_what_is_no_module():
     for f in (to_torch_state_dict, lambda x: from_torch_state_dict(x, {})):
         with pytest.raises(TypeError, match="wanted an nn.Module, got dict"):
             f({})
+
+
+def test_weights_of_bfloat16_become_float32():
+    guests = pytest.importorskip("ml_dtypes", reason="comes with JAX")
+    model = nn.Sequential(nn.Linear(3, 2, rng=0))
+    weight = np.array([[1, -2, 3.140625], [0, 0.5, 8]], np.float32)
+    state = {"0.weight": weight.astype(guests.bfloat16), "0.bias": np.zeros(2, guests.bfloat16)}
+    from_torch_state_dict(model, state)
+    assert model.layers[0].weight.dtype == np.float32 and np.array_equal(model.layers[0].weight.data, weight.T)

@@ -50,6 +50,14 @@ def test_dlpack_of_the_older_protocol_is_a_copy():
     assert not np.shares_memory(np.from_dlpack(Older()), v._data)
 
 
+def aligned(n):
+    """The numbers up to n, at a multiple of 64 bytes."""
+    x = np.empty(n + 16)
+    x = x[(-x.ctypes.data % 64) // 8 :][:n]
+    x[:] = np.arange(n)
+    return x
+
+
 @pytest.mark.xla
 class TestWithJax:
     """In the gate's stage for XLA, which installs JAX."""
@@ -100,6 +108,27 @@ class TestWithJax:
         f = to_jax(lambda pair, scale: {"sum": pair[0] + pair[1], "same": "text", "scaled": pair[0] * scale})
         found = f((np.ones(2, np.float32), np.ones(2, np.float32)), 3.0)
         assert found["sum"].tolist() == [2, 2] and found["same"] == "text" and found["scaled"].tolist() == [3, 3]
+
+    def test_arguments_by_name_and_what_is_no_array(self, jax):
+        def f(x, mode="sum", y=None, *, twice=False, how=np.sin):
+            out = x.sum() if mode == "sum" else x.mean()
+            out = out if y is None else out + how(y).sum()
+            return 2.0 * out if twice else out
+
+        made, x = to_jax(f), np.arange(3, dtype=np.float32)
+        assert float(made(x)) == 3 and float(made(x, "mean")) == float(made(x, mode="mean")) == 1
+        assert float(made(x, "sum", None)) == 3 and float(made(x, twice=True)) == 6 and float(made(x, twice=False)) == 3
+        assert float(made(x=x, y=x)) == pytest.approx(3 + np.sin(x).sum(), rel=1e-6)
+        assert float(made(y=x, x=x, how=np.cos)) == pytest.approx(3 + np.cos(x).sum(), rel=1e-6)
+        assert jax.grad(made)(x, y=x).tolist() == [1, 1, 1]
+        jitted = jax.jit(made, static_argnames=("mode", "twice"))
+        assert float(jitted(x, "mean")) == 1 and float(jitted(x, mode="mean", twice=True)) == 2
+        with pytest.raises(TypeError, match="wanted arrays, numbers, and None, texts.*got object"):
+            made(x, object())
+        attention = nn.MultiHeadAttention(4, 2, rng=0)
+        tokens = np.ones((1, 3, 4), np.float32)
+        g = to_jax(attention)
+        assert g(g.parameters, tokens, mask=None) == pytest.approx(attention(tokens).data, abs=1e-6)
 
     def test_what_is_closed_over_is_a_constant(self):
         w = Value([1.0, 2.0])
@@ -170,15 +199,25 @@ class TestWithJax:
             from_jax(jax.numpy.arange(3))
 
     def test_values_become_arrays_of_jax(self, jax):
-        x = np.empty(64 + 16)  # somewhere in it is a multiple of 64 bytes
-        x = x[(-x.ctypes.data % 64) // 8 :][:64]
-        x[:] = np.arange(64)
+        x = aligned(64)
         v = Value(x, copy=False)
         found = as_jax(v)
         assert found.dtype == np.float64 and np.array_equal(found, v.data)
         if jax.default_backend() == "cpu":
             assert found.unsafe_buffer_pointer() == v._data.ctypes.data
         assert as_jax(np.ones(3)).tolist() == [1, 1, 1] and as_jax(v + 1.0).tolist()[0] == 1
+
+    def test_dlpack_both_ways(self, jax):
+        x = aligned(64)
+        with jax.enable_x64(True):
+            there = jax.numpy.from_dlpack(x)
+            v = Value(x, copy=False, requires_grad=False)
+            assert as_jax(v).unsafe_buffer_pointer() == there.unsafe_buffer_pointer() == x.ctypes.data
+            asked = jax.numpy.from_dlpack(v)  # JAX asks by the protocol that cannot say "read-only": a copy
+            assert asked.dtype == np.float64 and np.array_equal(asked, x)
+            assert asked.unsafe_buffer_pointer() != x.ctypes.data
+            back = np.from_dlpack(from_jax(there, requires_grad=False))
+        assert back.ctypes.data == x.ctypes.data and not back.flags.writeable
 
     def test_arrays_that_do_not_lie_as_jax_wants_them_are_copied(self):
         x = np.arange(6.0)

@@ -51,6 +51,11 @@ def test_fingerprints_differ_where_data_differ():
         changed = large.copy()
         changed[place] = 1
         assert checksum(changed) != before
+    changed = large.copy()
+    changed[1_500_000] = 1
+    assert checksum(changed) == before != checksum(changed, whole=True) != checksum(large, whole=True)
+    found = [Feed((x[:, None], x)).fingerprint(whole=whole) for whole in (False, True) for x in (large, changed)]
+    assert found[0] == found[1] and found[2] != found[3]
     assert checksum(X) == checksum(X.copy(order="F"))
 
 
@@ -58,5 +63,8 @@ def test_memory_mapped_files_are_not_read_beforehand(tmp_path):
     x = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", float, (6, 2))
     x[...] = np.nan
     assert not Feed((x, Y)).in_memory
+    large = np.lib.format.open_memmap(tmp_path / "large.npy", "w+", float, (400_000, 1))
+    feed = Feed((large, np.zeros(400_000)))
+    assert feed.fingerprint(whole=True) == feed.fingerprint()  # its ends
     with pytest.raises(ValueError, match="finite"):
         Feed((np.array(x), Y))
