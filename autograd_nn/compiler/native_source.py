@@ -285,9 +285,14 @@ class NativeSource:
                     fresh = False
                     self.steps.append(len(phases))
                     phases.append([])
-                writer = LoopWriter(self, item) if isinstance(item, Loop) else None
-                lines, addresses = self._call(item) if writer is None else writer.write()
-                shared = item.shared if writer is None else writer.shared
+                combining: list[str] = []
+                if isinstance(item, Loop):
+                    writer = LoopWriter(self, item)
+                    lines, addresses = writer.write()
+                    shared, combining = writer.shared, writer.combining
+                else:
+                    lines, addresses = self._call(item)
+                    shared = item.shared
                 if shared and self.committing is None and phases[-1]:
                     self.steps.append(len(phases))
                     phases.append([])
@@ -299,7 +304,7 @@ class NativeSource:
                 phases[-1].append(f"@{len(self._texts) - 1}")
                 if shared and self.committing is None:
                     self.steps.append(len(phases))
-                    phases.append(writer.combining if writer else [])
+                    phases.append(combining)
             for number in self._release(i):
                 if self.poison and not isinstance(item, Python):  # (Python runs between phases)
                     phases[-1] += [

@@ -113,7 +113,7 @@ def test_one_function_is_loaded_once_and_other_sources_are_other_files(folder):
 
 def test_a_function_is_forgotten_with_the_last_plan_that_uses_it(folder):
     def doubles(n):
-        return load(SOURCE.format(n=n), SIGNATURE)
+        return load(SOURCE.format(n=n))
 
     first = weakref.ref(doubles(3))
     assert doubles(3) is first()  # the last one stays loaded, whoever uses it
