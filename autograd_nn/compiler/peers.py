@@ -83,7 +83,7 @@ class Peers:
         if not getattr(error, "follows", False):
             text = " ".join(str(error).split())
             leave_mark(FAILED, self.process)
-            self.leave(FAILED, f"has raised {type(error).__name__}{text and ': '}{text:.300}")
+            self.leave(FAILED, f"has raised {type(error).__name__}{text and ': '}{text:.300}".rstrip("."))
         self._stop.set()
         time.sleep(2 * self.look + (PATIENCE[FAILED] if self.process == 0 else 0))  # which has the notes
         atexit.unregister(self.end)

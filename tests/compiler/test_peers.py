@@ -52,7 +52,7 @@ def test_an_exception_is_told_once(two, monkeypatch, tmp_path):
     monkeypatch.setenv(module.JOB, str(tmp_path))
     first, second = two
     with pytest.raises(Left, match="1"):
-        second.fail(ValueError("no\nsuch file"))
+        second.fail(ValueError("no\nsuch file."))
     assert first.notes() == {FAILED: (1, "process 1 of 2 has raised ValueError: no such file")}
     assert not second.notes()  # one's own
     monkeypatch.setattr(module, "peers", first)
