@@ -448,7 +448,7 @@ def plan_of(program: Program, backend: str, threads: int = 1) -> Any:
                 f"no native code could be made, and the numpy plan is used instead: {type(error).__name__}: {error} "
                 'Write compile(f, backend="numpy") for that plan at once.',
                 CompileWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
     return NumpyPlan(program)
 
