@@ -89,7 +89,6 @@ def needed() -> Any:
 
 def build(source: str, integers: int, key: str, numba: Any) -> Any:
     """Compile a source, or find its machine code."""
-    arguments = (*[numba.types.intp] * integers, importlib.import_module(f"{__package__}.native_library").ARRAYS)
     folder = cache_folder()
     module = ModuleType(f"autograd_nn_native_{key}")
     sys.modules[module.__name__] = module  # machine code from the disk looks for the module that it belongs to
@@ -102,6 +101,7 @@ def build(source: str, integers: int, key: str, numba: Any) -> Any:
         except OSError:
             path = None
     exec(compile(source, str(path or "<native>"), "exec"), names)  # noqa: S102  (our own source)
+    arguments = (*[numba.types.intp] * integers, names["Arrays"]())  # (the source imports it)
     start = time.perf_counter()
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     try:

@@ -24,8 +24,8 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import NativeValue, intrinsic, models, register_model, unbox
 
 __all__ = [
-    "ARRAYS",
     "ULPS",
+    "Arrays",
     "absolute",
     "add_up",
     "address",
@@ -173,7 +173,6 @@ class Arrays(types.Type):
 
 
 register_model(Arrays)(models.OpaqueModel)
-ARRAYS = Arrays()
 
 
 @unbox(Arrays)
