@@ -20,6 +20,12 @@ OTHERS = ("sqrt", "rint", "floor", "ceil", "trunc", "absolute")
 TYPES = {"f32": np.float32, "f64": np.float64}
 
 
+def compiled(f, *signature):
+    """Return a function as machine code, without Numba's look at the types of arguments."""
+    made = numba.njit(signature, nogil=True, error_model="numpy")(f)
+    return next(iter(made.overloads.values())).entry_point
+
+
 def array(kind):
     return numba.types.Array(getattr(numba.types, f"float{kind[1:]}"), 1, "C")
 
@@ -31,19 +37,19 @@ def apply():
     for kind in TYPES:
         mine = [name for name in FUNCTIONS if name.endswith(kind)]
         names = {name: getattr(library, name) for name in (*mine, *OTHERS, "at", "address")}
-        lines = ["def run(x, y):", f'    p, n = at(address(x), "float{kind[1:]}", 1, 0, 2), len(x)']
+        lines = ["def run(arrays, n):", f'    p = at(address(arrays, 0), "float{kind[1:]}", 1, 0, 2)']
         for k, name in enumerate([*mine, *OTHERS]):
             lines += [
-                f'    q = at(address(y) + {k} * n * {kind[1:]} // 8, "float{kind[1:]}", 1, 1, 2)',
+                f'    q = at(address(arrays, 1) + {k} * n * {kind[1:]} // 8, "float{kind[1:]}", 1, 1, 2)',
                 f"    for i in range(n): q[i] = {name}(p[i])",
             ]
         exec("\n".join(lines), names)
-        run = numba.njit((array(kind), array(kind)), nogil=True, error_model="numpy")(names["run"])
+        run = compiled(names["run"], library.Arrays(), numba.types.intp)
 
         def call(x, run=run, kind=kind, mine=mine):
             x = np.ascontiguousarray(x, TYPES[kind])
             y = np.empty((len(mine) + len(OTHERS), len(x)), x.dtype)
-            run(x, y.reshape(-1))
+            run((x, y), len(x))
             return {name.removesuffix("_" + kind): row for name, row in zip([*mine, *OTHERS], y, strict=True)}
 
         made[kind] = call
@@ -212,15 +218,17 @@ def test_products_of_matrices(kind):
     """All ways in which the two lie, with larger leading dimensions, added to what was there."""
     letter = "s" if kind == "f32" else "d"
     names = {"gemm": library.gemm, "address": library.address}
-    lines = ["def run(which, m, n, k, a, lda, b, ldb, beta, c, ldc):"]
+    lines = ["def run(which, m, n, k, arrays, lda, ldb, beta, ldc):"]
     for i, (ta, tb) in enumerate(("nn", "nt", "tn", "tt")):
         lines += [
             f"    if which == {i}:",
-            "        x, y, z = address(a), address(b), address(c)",
+            "        x, y, z = address(arrays, 0), address(arrays, 1), address(arrays, 2)",
             f'        gemm("{letter}", "{ta}", "{tb}", m, n, k, x, lda, y, ldb, beta, z, ldc)',
         ]
     exec("\n".join(lines), names)
-    run, rng, dtype = numba.njit(names["run"]), np.random.default_rng(0), TYPES[kind]
+    word = numba.types.intp
+    signature = (word, word, word, word, library.Arrays(), word, word, numba.types.float64, word)
+    run, rng, dtype = compiled(names["run"], *signature), np.random.default_rng(0), TYPES[kind]
     for m, n, k in ((3, 4, 5), (1, 1, 1), (1, 7, 2), (8, 1, 3)):
         for which, (ta, tb) in enumerate(("nn", "nt", "tn", "tt")):
             for beta, extra in ((0.0, 0), (1.0, 3), (-0.5, 1)):
@@ -232,7 +240,7 @@ def test_products_of_matrices(kind):
                 b = matrix(*((k, n) if tb == "n" else (n, k)))
                 c = matrix(m, n)
                 before = c.copy()
-                run(which, m, n, k, a.T, len(a), b.T, len(b), beta, c.T, len(c))
+                run(which, m, n, k, (a, b, c), len(a), len(b), beta, len(c))
                 x, y = (a[: m if ta == "n" else k], b[: k if tb == "n" else n])
                 wanted = (x if ta == "n" else x.T) @ (y if tb == "n" else y.T) + dtype(beta) * before[:m]
                 assert np.allclose(c[:m], wanted, rtol=1e-5, atol=1e-5) and np.array_equal(c[m:], before[m:])
