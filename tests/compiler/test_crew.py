@@ -105,7 +105,7 @@ def part(first, last, part, parts, arrays):
 for _ in range(200):
     try:
         try:
-            signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-5, chance.choice((2e-3, 5e-2))), 3e-4)  # and again, and again
+            signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-5, chance.choice((2e-3, 5e-2))), 3e-4)  # and again
             as_a_whole(lambda: together(part, 0, 2, ()))
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
