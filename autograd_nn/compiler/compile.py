@@ -882,11 +882,13 @@ class Recording:
         """Assign everything at once: no signal is looked at before all is done, and then nothing is put back."""
         calls: list[tuple[Any, ...]] = []
         if direct and self.plan.direct:
-            function, before, after = direct
+            function, arrays = direct
             into = [self._into(states[i], references[i]) for i in self.plan.direct]
             new = [(x, states[i]) for i, x in zip(self.plan.direct, into, strict=True) if x is not states[i]]
             calls += [(operator.setitem, x, ..., old) for x, old in new]  # a plan reads the old elements there
-            calls.append((*function, (*before, *into, *after)))
+            given = list(arrays)
+            given[self.plan.targets] = into
+            calls.append((*function, tuple(given)))
             for i, x in zip(self.plan.direct, into, strict=True):
                 state = self.states[i]
                 if x is not states[i]:

@@ -61,6 +61,7 @@ class NativePlan:
         source: of the native function, readable.
         nbytes: of the workspace, for each thread that runs it.
         direct: numbers of the states that are written in place, by the last call.
+        targets: where they stand among the arrays of that call.
         contiguous: has every state to be in C order?
         fallbacks: instructions without a native form.
         ignores: does it run functions of NumPy, whose warnings are to be ignored?
@@ -80,6 +81,8 @@ class NativePlan:
         self.source = self._source.text
         self.nbytes = self._source.nbytes
         self.direct = tuple(self._source.targets)
+        first = len(self._source.arguments)
+        self.targets = slice(first, first + len(self.direct))
         self.shares = self._source.committing in self._source.shared
         self.fallbacks = self._source.lowered.python
         self.ignores = bool(self.fallbacks)
@@ -252,11 +255,11 @@ class Glue:
         results = [self._result(v) for v in program.outputs]
         assigned = [f"({i}, None, {self._assigned(v)})" for i, v in program.writes if i not in source.targets]
         checks = [self._value(v) for v in program.checks]
-        commit = "None, (), ()"
+        commit = "None, None"
         if source.committing is not None:
             c = source.committing
             first = f"together, main, {c}, {source.threads}" if c in source.shared else f"main, {c}, {c}"
-            commit = f"({first}, {'' if c in source.shared else parts}), ({before}), ({after})"
+            commit = f"({first}, {'' if c in source.shared else parts}), arrays"
         lines = [
             "def make(w):",
             *(f"    {line}" for line in self.setup),

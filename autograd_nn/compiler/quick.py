@@ -166,11 +166,12 @@ def quick_call(
     given = "".join(f"a{i}, " for i in recording.positions)
     hosts = "".join(f"{names(compute, 'host')}(), " for compute in recording.hosts)
     reads = "".join(f"s{i}, " for i in range(len(states)))
+    last = "function, arrays" if plan.direct else "*_"
     draws = bool(recording.generators)
     undone = ["    put_back(drawn_from)"] if draws else []
     running = [
         "try:",
-        f"    results, assigned, checked, *direct = run(({given}), ({reads}), ({hosts}))",
+        f"    results, assigned, checked, {last} = run(({given}), ({reads}), ({hosts}))",
         "except Exception as error:",
         f"    {failed}(error)",
         *undone,
@@ -220,7 +221,7 @@ def commit_lines(recording: Any, names: Names, states: Sequence[Any]) -> list[st
     plan = recording.plan
     calls = []
     if plan.direct:
-        calls.append(f"(*direct[0], (*direct[1], {''.join(f's{i}, ' for i in plan.direct)}*direct[2]))")
+        calls.append("(*function, arrays)")
     for k, i in enumerate(i for i in recording.written if i not in plan.direct):
         if type(states[i]) is not np.ndarray:
             calls.append(f"{names(recording.states[i].write, 'write')}(number(assigned[{k}][2]))")
