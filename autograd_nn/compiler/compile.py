@@ -653,7 +653,8 @@ def kinds_of(states: list[Any]) -> list[Any]:
     """Return what a plan takes for granted of states: shapes and dtypes of arrays, wherever they lie; number types."""
     if set(map(type, states)) == {float}:  # the tape has many
         return []
-    return [type(x) if isinstance(x, NUMBERS) else (x.shape, x.dtype) for x in states]
+    own = [type(x) for x in states if isinstance(x, np.ndarray) and type(x) is not np.ndarray]  # of the user's
+    return [type(x) if isinstance(x, NUMBERS) else (x.shape, x.dtype) for x in states] + own
 
 
 class Instances(threading.local):

@@ -16,6 +16,10 @@ from typing import Any
 __all__ = ["as_a_whole", "together"]
 
 
+def nothing() -> None:
+    """Do nothing."""
+
+
 class Job:
     """Something that one of several threads does once.
 
@@ -31,16 +35,20 @@ class Job:
 
     def do(self) -> None:
         """Do it, if nobody does or did, and it was not taken back."""
-        if self.take_back():
+        if self._claim.acquire(blocking=False):
             try:
                 self._work()
             except BaseException as error:  # noqa: BLE001  (raised where somebody waits for it)
                 self.error = error
+            self._work = nothing  # a crew may still have the job; it should not hold the arrays
             self._busy.release()
 
     def take_back(self) -> bool:
         """Return whether nothing of it was done, and nobody else will do it."""
-        return self._claim.acquire(blocking=False)
+        taken = self._claim.acquire(blocking=False)
+        if taken:
+            self._work = nothing
+        return taken
 
     def wait(self) -> None:
         """Wait for its end, even if Ctrl-C is pressed meanwhile; that is raised afterwards."""

@@ -540,9 +540,8 @@ class LoopWriter:
         self.wide = {s: self._widened(s) for s in loop.statements if isinstance(s, Reduce) and self._is_long(s)}
         self.combining: list[str] = []
         large = math.prod(loop.shape) * (len(loop.statements) + len(self.places)) >= LEAST_SHARED
-        self.shared = (source.threads > 1 and not source.apart and large and (not loop.final or source.parted)) and all(
-            self._within(r) for r in loop.statements if isinstance(r, Reduce)
-        )
+        apart = bool(self.axes) and all(self._within(r) for r in loop.statements if isinstance(r, Reduce))
+        self.shared = source.threads > 1 and not source.apart and large and (not loop.final or source.parted) and apart
 
     def _within(self, r: Reduce) -> bool:
         """Does each thread have results of its own, or a total, of a reduction?"""

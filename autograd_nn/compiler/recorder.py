@@ -400,7 +400,10 @@ class Recorder:
             entries: returns the dict as it is, with arrays that may lie on a device.
         """
         if key not in self._entries:
-            node = RecordedArray.leaf(read()[name])
+            data = read()[name]
+            if isinstance(data, np.ndarray) and not (type(data) is np.ndarray and data.dtype.isnative):
+                data = read()[name] = np.array(data, data.dtype.newbyteorder("="))  # as what is assigned to it
+            node = RecordedArray.leaf(data)
             write = lambda new: (operator.setitem, read(), name, new)  # noqa: E731
             made = State(node, lambda: read()[name], write, (read, f"()[{name!r}]"))
             made.entries, made.name = entries, name
@@ -519,7 +522,16 @@ class Recorder:
         return cast(node, dtype=like.dtype.name)
 
     def put(self, state: State, new: Any) -> None:
-        """Assign to an entry of a state."""
+        """Assign to an entry of a state.
+
+        Raises:
+            ValueError: if the shapes differ.
+        """
+        if shape(new) != state.node.shape:
+            raise ValueError(
+                f"compile: the state {state.name or 'entry'!r} wanted shape {state.node.shape}, as at the start, got "
+                f"{shape(new)}. Begin with an array of that shape."
+            )
         state.now = self.assigned[state] = self.converted(new, state.node)
 
     # gradients

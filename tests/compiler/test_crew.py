@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from autograd_nn.compiler import crew
@@ -85,6 +87,19 @@ def test_a_busy_crew_leaves_work_to_who_asks(monkeypatch):
     together(lambda first, last, part, parts, arrays: by.append(threading.current_thread()), 0, 2, ())
     release.set()
     assert by == [threading.current_thread()] * 2
+
+
+def test_a_job_that_is_over_holds_nothing_though_a_crew_still_has_it(monkeypatch):
+    busy, release = Crew(), threading.Event()
+    busy.hand_over(Job(release.wait), 1)
+    monkeypatch.setattr(crew, "hands", busy)
+    array = np.ones(3)
+    before = sys.getrefcount(array)
+    together(lambda *_: None, 0, 2, (array,))
+    assert sys.getrefcount(array) == before  # else parameters would be taken to be shared, and copied
+    job = Job(functools.partial(print, array))
+    assert job.take_back() and sys.getrefcount(array) == before
+    release.set()
 
 
 INTERRUPTED = """

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("numba", reason="native code needs Numba")
 pytest.importorskip("scipy.linalg.cython_blas", reason="native code needs SciPy")
 
-from autograd_nn import Value, compile, custom_vjp, grad
+from autograd_nn import Value, compile, custom_vjp, grad, optim
 from autograd_nn.compiler import native_cache
 
 A = np.arange(4.0).reshape(2, 2)
@@ -125,3 +125,63 @@ def test_machine_code_is_kept_in_the_folder_of_the_user_alone(tmp_path, monkeypa
     assert any(made.iterdir()) and made.stat().st_mode & 0o077 == 0
     made.chmod(0o777)
     assert native_cache.cache_folder() is None
+
+
+class Kept(np.ndarray):
+    """Arrays of somebody else."""
+
+
+class Memory(optim.Optimizer):
+    """One with a state that begins in any layout."""
+
+    def __init__(self, parameters, begin, reads):
+        super().__init__(parameters, 0.1)
+        self.begin, self.reads = begin, reads
+
+    def start(self, param):
+        return {"m": self.begin()}
+
+    def rule(self, param, grad, state, learning_rate, step):
+        return param - learning_rate * grad, {"m": state["m"] * 0.5 + grad if self.reads else grad + param}
+
+
+def remembered(begin, reads, backend):
+    w, x = Value(np.arange(8.0)), np.linspace(0, 1, 8)
+    optimizer = Memory([w], begin, reads)
+
+    def step(x):
+        loss = ((w * x) ** 2).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step = compile(step, backend=backend) if backend else step
+    for _ in range(3):
+        step(x)
+    optimizer._states[0]["m"] = begin()
+    for _ in range(3):
+        step(x)
+    return np.asarray(w.data), np.asarray(optimizer._states[0]["m"])
+
+
+@pytest.mark.parametrize("backend", ["native", "numpy"])
+@pytest.mark.parametrize("reads", [True, False])
+@pytest.mark.parametrize(
+    "begin",
+    [
+        lambda: np.arange(8, dtype=">f8"),
+        lambda: np.arange(16.0).view(Kept)[::2],
+        lambda: np.arange(8.0).view(Kept),
+        lambda: np.arange(16.0)[::2],
+    ],
+)
+def test_states_begin_with_any_kind_of_array(begin, reads, backend):
+    for got, wanted in zip(remembered(begin, reads, backend), remembered(begin, reads, None), strict=True):
+        assert got.dtype == wanted.dtype and np.allclose(got, wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize("backend", ["native", "numpy"])
+def test_a_state_keeps_its_shape(backend):
+    with pytest.raises(ValueError, match=r"state 'm' wanted shape \(2,\).* got \(8,\)"):
+        remembered(lambda: np.zeros(2), False, backend)

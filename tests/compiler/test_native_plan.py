@@ -852,6 +852,15 @@ def test_threads_share_the_update_of_parameters(optimizer, monkeypatch):
         assert all(np.allclose(a, b, rtol=1e-12, atol=1e-14) for a, b in zip(seen[0], other, strict=True))
 
 
+def test_a_single_number_is_computed_by_one_thread(monkeypatch):
+    shared(monkeypatch, 1)
+    x = np.linspace(-1, 1, 40)
+    compiled = compile(lambda x: (np.tanh(x) * x).sum() * 2.0 + 1.0, backend="native", threads=2)
+    for _ in range(3):
+        assert np.isclose(compiled(x), (np.tanh(x) * x).sum() * 2.0 + 1.0, rtol=1e-13)
+    assert len(compiled.plan()._source.shared) == 1  # (written over, it would be computed twice)
+
+
 def test_blas_leaves_to_one_thread_what_threads_share_or_is_small():
     import threadpoolctl
 
