@@ -11,6 +11,7 @@ give what IEEE 754 says.
 
 from __future__ import annotations
 
+import ctypes
 import math
 import operator
 from typing import Any
@@ -195,6 +196,25 @@ def address(typing: Any, arrays: Any, i: Any) -> Any:
         return place
 
     return types.intp(arrays, types.intp), lower
+
+
+def check_layout() -> None:
+    """See that tuples and arrays lie in memory as `address` takes for granted.
+
+    Raises:
+        ImportError: if they do not.
+    """
+    arrays = (np.empty(1),)
+    item = ctypes.c_void_p.from_address(id(arrays) + tuple.__basicsize__).value
+    data = ctypes.c_void_p.from_address(id(arrays[0]) + object.__basicsize__).value
+    if item != id(arrays[0]) or data != arrays[0].__array_interface__["data"][0]:
+        raise ImportError(
+            'compile(backend="native") wanted tuples and arrays as CPython and NumPy lay them out, and found them '
+            'otherwise: write compile(backend="numpy").'
+        )
+
+
+check_layout()
 
 
 @intrinsic

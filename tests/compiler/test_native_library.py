@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import mpmath
 import numpy as np
@@ -211,6 +212,14 @@ def test_functions_of_two_numbers_and_sums(pairs, dtype):
     out, total = np.empty((4, 1000), dtype), np.ones(1, dtype)
     pairs(x, x, out, total)
     assert np.isclose(total[0], 1 + math.fsum(x), rtol=0, atol=1e-3 if dtype == np.float32 else 1e-12)
+
+
+def test_another_layout_of_arrays_is_an_error_and_no_crash(monkeypatch):
+    library.check_layout()
+    elsewhere = SimpleNamespace(from_address=lambda place: SimpleNamespace(value=0))
+    monkeypatch.setattr(library, "ctypes", SimpleNamespace(c_void_p=elsewhere))
+    with pytest.raises(ImportError, match=r'write compile\(backend="numpy"\)'):
+        library.check_layout()
 
 
 @pytest.mark.parametrize("kind", TYPES)
