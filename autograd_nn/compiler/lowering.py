@@ -60,7 +60,7 @@ class Lowered:
         for instruction in program.instructions:
             if instruction not in late and instruction not in within:
                 self._lower(instruction)
-        for group in connected([i for i in program.instructions if i in late]) or [[]]:
+        for group in connected([i for i in program.instructions if i in late]):
             self.schedule.begin_final()  # each parameter has loops of its own: they are alike, and threads share them
             for instruction in group:
                 self._lower(instruction)

@@ -258,8 +258,8 @@ class Glue:
         commit = "None, None"
         if source.committing is not None:
             c = source.committing
-            first = f"together, main, {c}, {source.threads}" if c in source.shared else f"main, {c}, {c}"
-            commit = f"({first}, {'' if c in source.shared else parts}), arrays"
+            function = f"together, main, {c}, {source.threads}" if c in source.shared else f"main, {c}, {c}, {parts}"
+            commit = f"({function}), arrays"
         lines = [
             "def make(w):",
             *(f"    {line}" for line in self.setup),
